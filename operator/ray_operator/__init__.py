@@ -1,0 +1,1 @@
+"""A Kubernetes operator for Ray. `docs`: README.md; layers: pyproject.toml, import-linter."""

@@ -1,0 +1,128 @@
+"""What a plan may ask for, and what came of it: data, no I/O.
+
+Owns: `Action`, `Plan`, `Outcome` and the events that a pass is worth. Does not own: carrying
+actions out (`apply`). Invariant: a plan is a value; two equal inputs make two equal plans (random
+name suffixes are drawn by `apply`, never here).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from ray_operator import errors, records
+
+Manifest = Mapping[str, Any]
+"""A Kubernetes object as plain JSON."""
+
+
+class Reasons(NamedTuple):
+    """How an action is told of: event reasons, and the condition reason when it fails."""
+
+    done: str
+    failed: str
+    condition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """Create an object; with `metadata.generateName` the name's suffix is drawn in `apply`."""
+
+    resource: records.Resource
+    manifest: Manifest
+    reasons: Reasons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Delete the object of that name only if it still has that UID; gone already is success.
+
+    `why` ends the event's message.
+    """
+
+    resource: records.Resource
+    namespace: str
+    name: str
+    uid: str
+    reasons: Reasons
+    why: str = ""
+
+
+Action = Create | Delete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one pass does: actions in order, then look again after `requeue_after` at the latest.
+
+    `requeue_after=None` means that only a change or the resync wakes the key.
+    """
+
+    actions: tuple[Action, ...] = ()
+    requeue_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One action carried out; `name` is the object's, `error` is None on success."""
+
+    action: Action
+    name: str
+    error: errors.KubeError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """All results of a pass, in the plan's order. Every action is tried; errors don't stop it."""
+
+    results: tuple[Result, ...] = ()
+
+    @property
+    def failures(self) -> tuple[Result, ...]:
+        """The results that carry an error."""
+        return tuple(result for result in self.results if result.error is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A Kubernetes event about the resource in hand; `type` is `Normal` or `Warning`."""
+
+    type: str
+    reason: str
+    action: str
+    message: str
+
+
+@dataclass(slots=True)
+class _Group:
+    verb: str
+    kind: str
+    names: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _message(group: _Group) -> str:
+    shown = ", ".join(group.names[:10])
+    more = f" and {len(group.names) - 10} more" if len(group.names) > 10 else ""
+    notes = "; ".join(dict.fromkeys(note for note in group.notes if note))
+    return f"{group.verb} {group.kind} {shown}{more}" + (f": {notes}" if notes else "")
+
+
+def events(outcome: Outcome) -> Sequence[Event]:
+    """Sum up an outcome as at most one event a reason, naming at most ten objects each."""
+    groups: dict[str, _Group] = {}
+    types: dict[str, tuple[str, str]] = {}
+    for result in outcome.results:
+        action, error = result.action, result.error
+        verb = "Create" if isinstance(action, Create) else "Delete"
+        reason = action.reasons.failed if error else action.reasons.done
+        told = f"Failed to {verb.lower()}" if error else f"{verb}d"
+        types[reason] = ("Warning" if error else "Normal", verb)
+        group = groups.setdefault(reason, _Group(told, action.resource.kind))
+        group.names.append(result.name)
+        why = action.why if isinstance(action, Delete) else ""
+        group.notes.append(error.message if error else why)
+    return [
+        Event(type=types[reason][0], reason=reason, action=types[reason][1], message=_message(group))
+        for reason, group in groups.items()
+    ]

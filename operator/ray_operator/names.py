@@ -1,0 +1,64 @@
+"""Names, labels and annotations that KubeRay's users and tools rely on.
+
+Owns: every string that names an object of ours or marks it. Does not own: who carries which label
+(`desired`). Invariant: nothing outside this module spells out a `ray.io/` key.
+Source: KubeRay 1.7, names and labels of generated objects.
+"""
+
+CLUSTER_LABEL = "ray.io/cluster"
+NODE_TYPE_LABEL = "ray.io/node-type"
+GROUP_LABEL = "ray.io/group"
+IDENTIFIER_LABEL = "ray.io/identifier"
+IS_RAY_NODE_LABEL = "ray.io/is-ray-node"
+REPLICA_INDEX_LABEL = "ray.io/worker-group-replica-index"
+ORIGIN_KIND_LABEL = "ray.io/originated-from-crd"
+APP_NAME_LABEL = "app.kubernetes.io/name"
+CREATED_BY_LABEL = "app.kubernetes.io/created-by"
+
+APP_NAME = "kuberay"
+CREATED_BY = "kuberay-operator"
+HEAD_GROUP = "headgroup"
+HEAD = "head"
+WORKER = "worker"
+
+OVERWRITE_COMMAND_ANNOTATION = "ray.io/overwrite-container-cmd"
+FT_ENABLED_ANNOTATION = "ray.io/ft-enabled"
+VERSION_ANNOTATION = "ray.io/kuberay-version"
+DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
+MANAGED_BY_US = "ray.io/kuberay-operator"
+
+LEASE = "ray-operator-leader"
+
+POD_PREFIX_LENGTH = 50
+LABEL_LENGTH = 63
+
+
+def pod_prefix(*parts: str) -> str:
+    """Join the parts with `-` and cut to the first 50 characters, lower-cased."""
+    return "-".join(parts)[:POD_PREFIX_LENGTH].lower()
+
+
+def head_pod(cluster: str) -> str:
+    """Name the head Pod without its random suffix."""
+    return f"{pod_prefix(cluster)}-head"
+
+
+def worker_pod(cluster: str, group: str) -> str:
+    """Name a worker Pod of the group without its random suffix."""
+    return f"{pod_prefix(cluster, group)}-worker"
+
+
+def head_service(cluster: str) -> str:
+    """Name the head Service when the user didn't."""
+    return f"{cluster}-head-svc"
+
+
+def fqdn(service: str, namespace: str, cluster_domain: str) -> str:
+    """Name a Service for DNS, fully qualified without the trailing dot."""
+    return f"{service}.{namespace}.svc.{cluster_domain}"
+
+
+def label_value(text: str) -> str:
+    """Cut to the last 63 characters; a leading punctuation character becomes `r`."""
+    cut = text[-LABEL_LENGTH:]
+    return cut if cut[:1].isalnum() or not cut else "r" + cut[1:]

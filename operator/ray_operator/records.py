@@ -1,0 +1,122 @@
+"""Small frozen types that cross layers: objects of the cluster as we read them.
+
+Owns: what the operator knows of a child (never its whole manifest). Does not own: decoding
+(`informers`) or decisions. Invariant: every value is immutable, times are aware UTC.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+
+class Resource(NamedTuple):
+    """Name one resource of the Kubernetes API.
+
+    `api_version` is as in manifests (`v1`, `ray.io/v1`), `plural` as in URLs.
+    """
+
+    api_version: str
+    plural: str
+    kind: str
+
+    @property
+    def path(self) -> str:
+        """URL prefix of its API version: `/api/v1` or `/apis/<group>/<version>`."""
+        root = "apis" if "/" in self.api_version else "api"
+        return f"/{root}/{self.api_version}"
+
+
+PODS = Resource("v1", "pods", "Pod")
+SERVICES = Resource("v1", "services", "Service")
+EVENTS = Resource("events.k8s.io/v1", "events", "Event")
+LEASES = Resource("coordination.k8s.io/v1", "leases", "Lease")
+RAYCLUSTERS = Resource("ray.io/v1", "rayclusters", "RayCluster")
+
+
+class Key(NamedTuple):
+    """Identify one of our own resources: what the work queue holds."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """The controlling owner reference of a child."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+class Container(msgspec.Struct, frozen=True):
+    """The status of one (init) container.
+
+    `state` is `waiting`, `running`, `terminated`, or empty before the kubelet reported it.
+    `exit_code` is None unless terminated.
+    """
+
+    name: str
+    ready: bool = False
+    restarts: int = 0
+    state: str = ""
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+
+
+class Pod(msgspec.Struct, frozen=True):
+    """A Ray Pod.
+
+    Attributes:
+        ray_container: name of container 0, which runs Ray (never looked up by name).
+        phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
+        ready: the Ready condition's status; None while there is no such condition.
+        deletion_at: when the API server will have let it go (includes the grace period).
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    labels: Mapping[str, str]
+    owner: Owner | None
+    created_at: datetime
+    ray_container: str
+    annotations: Mapping[str, str] = {}
+    restart_policy: str = "Always"
+    deletion_at: datetime | None = None
+    node: str = ""
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
+    ip: str = ""
+    ready: bool | None = None
+    ready_reason: str = ""
+    ready_message: str = ""
+    containers: tuple[Container, ...] = ()
+
+
+class ServicePort(msgspec.Struct, frozen=True):
+    """One port of a Service; `target` is a number or a container port's name."""
+
+    name: str
+    port: int
+    target: int | str
+    node_port: int = 0
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A Service; `cluster_ip` is `None` (the string) for a headless one."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    labels: Mapping[str, str]
+    owner: Owner | None
+    type: str = "ClusterIP"
+    cluster_ip: str = ""
+    ports: tuple[ServicePort, ...] = ()

@@ -1,0 +1,39 @@
+"""What an administrator can set, as one frozen value handed to pure code.
+
+Owns: the settings that decisions read. Does not own: reading flags, files and environment
+(`__main__`). Invariant: nothing below `__main__` reads `os.environ`.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of one operator process; the defaults are those of the command line.
+
+    Attributes:
+        version: the operator's version as stamped on head Pods; must differ from any KubeRay's.
+        cluster_domain: DNS suffix of Services.
+        inject_init_container: workers wait for the GCS in an init container.
+        inject_probes: the Ray container gets probes that the user didn't write.
+        login_shell: bash starts as a login shell in Ray containers.
+        deterministic_head_name: the head Pod is `<cluster>-head`, without a random suffix.
+        head_cluster_ip_service: the head Service gets a ClusterIP instead of being headless.
+        random_pod_delete: the operator may scale down a group although autoscaling is on.
+        resync: a cluster that nothing wakes is looked at again after this time.
+        stuck_after: a Pod still there this long after its deletion time counts as gone.
+        replace_pace: a Pod that fails sooner than this after its creation is replaced only then.
+    """
+
+    version: str
+    cluster_domain: str = "cluster.local"
+    inject_init_container: bool = True
+    inject_probes: bool = True
+    login_shell: bool = False
+    deterministic_head_name: bool = False
+    head_cluster_ip_service: bool = False
+    random_pod_delete: bool = False
+    resync: timedelta = timedelta(seconds=300)
+    stuck_after: timedelta = timedelta(seconds=60)
+    replace_pace: timedelta = timedelta(seconds=10)
