@@ -12,6 +12,7 @@ IDENTIFIER_LABEL = "ray.io/identifier"
 IS_RAY_NODE_LABEL = "ray.io/is-ray-node"
 REPLICA_INDEX_LABEL = "ray.io/worker-group-replica-index"
 ORIGIN_KIND_LABEL = "ray.io/originated-from-crd"
+SERVE_LABEL = "ray.io/serve"
 APP_NAME_LABEL = "app.kubernetes.io/name"
 CREATED_BY_LABEL = "app.kubernetes.io/created-by"
 
@@ -25,7 +26,9 @@ OVERWRITE_COMMAND_ANNOTATION = "ray.io/overwrite-container-cmd"
 FT_ENABLED_ANNOTATION = "ray.io/ft-enabled"
 VERSION_ANNOTATION = "ray.io/kuberay-version"
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
+HASH_ANNOTATION = "ray.io/upgrade-strategy-recreate-hash"
 MANAGED_BY_US = "ray.io/kuberay-operator"
+MANAGED_BY_KUEUE = "kueue.x-k8s.io/multikueue"
 
 LEASE = "ray-operator-leader"
 

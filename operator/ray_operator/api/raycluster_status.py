@@ -1,0 +1,89 @@
+"""The status of a RayCluster as a type, for the CRD and for users who read it.
+
+Owns: its fields. Does not own: computing them (`raycluster.status`, which writes plain JSON).
+Source: KubeRay 1.7, `ray.io/v1` RayClusterStatus.
+"""
+
+from typing import Annotated
+
+from pydantic import Field, WithJsonSchema
+
+from ray_operator.api.base import QUANTITY_SCHEMA, Int32, Int64, Model, one_of
+
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Total = Annotated[str, WithJsonSchema(QUANTITY_SCHEMA)]
+
+
+class HeadInfo(Model):
+    """Where the head is."""
+
+    pod_ip: str | None = Field(None, alias="podIP")
+    """Address of the head Pod."""
+    pod_name: str | None = None
+    """Name of the head Pod."""
+    service_ip: str | None = Field(None, alias="serviceIP")
+    """Address of the head Service; the head Pod's when the Service is headless."""
+    service_name: str | None = None
+    """Name of the head Service."""
+
+
+class Condition(Model):
+    """One aspect of the cluster's state, as metav1.Condition."""
+
+    type: str
+    """The aspect."""
+    status: str = Field(json_schema_extra=one_of("True", "False", "Unknown"))
+    """Whether it holds."""
+    reason: str
+    """Why, in one word for machines."""
+    message: str
+    """Why, for people."""
+    last_transition_time: Time
+    """When the status last flipped."""
+    observed_generation: Int64 | None = None
+    """The generation of the spec that this was said of."""
+
+
+class RayClusterStatus(Model):
+    """What the operator last saw of the cluster."""
+
+    state: str | None = None
+    """ready or suspended; stays until the other is reached. Conditions say more."""
+    reason: str | None = None
+    """Never filled; kept for old clients."""
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    )
+    """Aspects of the state."""
+    desired_cpu: Total | None = Field(None, alias="desiredCPU")
+    """CPU that all desired Pods ask for."""
+    desired_memory: Total | None = None
+    """Memory that all desired Pods ask for."""
+    desired_gpu: Total | None = Field(None, alias="desiredGPU")
+    """GPUs that all desired Pods ask for."""
+    desired_tpu: Total | None = Field(None, alias="desiredTPU")
+    """TPUs that all desired Pods ask for."""
+    desired_worker_replicas: Int32 | None = None
+    """Worker Pods that should run."""
+    min_worker_replicas: Int32 | None = None
+    """Fewest worker Pods that may run."""
+    max_worker_replicas: Int32 | None = None
+    """Most worker Pods that may run."""
+    ready_worker_replicas: Int32 | None = None
+    """Worker Pods that are ready."""
+    available_worker_replicas: Int32 | None = None
+    """Worker Pods that run."""
+    endpoints: dict[str, str] = Field(default_factory=dict)
+    """Ports of the head Service by name."""
+    head: HeadInfo | None = None
+    """Where the head is."""
+    last_update_time: Time | None = None
+    """When this status was written."""
+    state_transition_times: dict[str, Time] = Field(default_factory=dict)
+    """When each state was last entered."""
+    observed_generation: Int64 | None = None
+    """The generation of the spec that this status answers."""
