@@ -65,3 +65,8 @@ def label_value(text: str) -> str:
     """Cut to the last 63 characters; a leading punctuation character becomes `r`."""
     cut = text[-LABEL_LENGTH:]
     return cut if cut[:1].isalnum() or not cut else "r" + cut[1:]
+
+
+def identifier(cluster: str, node_type: str) -> str:
+    """Name a cluster's head or workers for the identifier label."""
+    return label_value(f"{cluster}-{node_type}")

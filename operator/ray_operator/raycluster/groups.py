@@ -7,16 +7,16 @@ Source: KubeRay 1.7, desired worker count.
 
 from collections.abc import Iterable
 
-from ray_operator.api.base import INT32_MAX
-from ray_operator.api.raycluster import WorkerGroupSpec
+from ray_operator.api import base
+from ray_operator.api import raycluster as api
 
 
-def hosts(group: WorkerGroupSpec) -> int:
+def hosts(group: api.WorkerGroupSpec) -> int:
     """Count the Pods of one replica; anything below 1 reads as 1."""
     return max(1, group.num_of_hosts)
 
 
-def desired_replicas(group: WorkerGroupSpec) -> int:
+def desired_replicas(group: api.WorkerGroupSpec) -> int:
     """Count the replicas that shall run: 0 when suspended.
 
     The lower bound wins where the bounds contradict each other.
@@ -26,17 +26,17 @@ def desired_replicas(group: WorkerGroupSpec) -> int:
     return max(0, group.min_replicas, min(group.replicas, group.max_replicas))
 
 
-def desired_pods(group: WorkerGroupSpec) -> int:
+def desired_pods(group: api.WorkerGroupSpec) -> int:
     """Count the Pods that shall run."""
     return desired_replicas(group) * hosts(group)
 
 
-def min_pods(groups: Iterable[WorkerGroupSpec]) -> int:
+def min_pods(groups: Iterable[api.WorkerGroupSpec]) -> int:
     """Sum the fewest Pods that the groups may have; suspended groups count 0."""
     return sum(max(0, group.min_replicas) * hosts(group) for group in groups if not group.suspend)
 
 
-def max_pods(groups: Iterable[WorkerGroupSpec]) -> int:
+def max_pods(groups: Iterable[api.WorkerGroupSpec]) -> int:
     """Sum the most Pods that the groups may have, at most an int32; suspended groups count 0."""
     total = sum(max(0, group.max_replicas) * hosts(group) for group in groups if not group.suspend)
-    return min(total, INT32_MAX)
+    return min(total, base.INT32_MAX)

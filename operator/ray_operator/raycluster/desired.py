@@ -1,0 +1,107 @@
+"""The children a RayCluster shall have, as manifests: head Pod, worker Pods, head Service.
+
+Owns: putting a child together. Does not own: its parts (`metadata`, `containers`, `services`, …)
+or whether it is created (`plan`). Invariant: pure; every field of the user's template that isn't
+named in one of the parts comes out as it went in. A manifest may share such parts with the
+resource it was made from: neither is ever changed, and a thousand deep copies a pass would cost.
+
+All builders take a cluster for which `api.validate.errors` is empty.
+Source: KubeRay 1.7, Pod construction.
+"""
+
+from typing import Any
+
+from ray_operator import names, settings
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import containers, environment, metadata, services
+
+head_service = services.head_service
+
+
+def head_pod(cluster: api.RayCluster, *, settings: settings.Settings) -> dict[str, Any]:
+    """Return the head Pod; its name is drawn from `generateName` unless the user fixed it."""
+    group = cluster.spec.head_group_spec
+    given = group.template.get("metadata") or {}
+    stem = names.head_pod(cluster.metadata.name)
+    if given.get("name"):
+        name = {"name": given["name"]}
+    elif settings.deterministic_head_name:
+        name = {"name": stem}
+    else:
+        name = {"generateName": f"{stem}-"}
+    return _pod(cluster, group, name=name, labels={}, settings=settings)
+
+
+def worker_pod(
+    cluster: api.RayCluster,
+    group: api.WorkerGroupSpec,
+    *,
+    replica_index: int,
+    settings: settings.Settings,
+) -> dict[str, Any]:
+    """Return a worker Pod of the group; `replica_index` is the smallest that no other one has."""
+    return _pod(
+        cluster,
+        group,
+        name={"generateName": f"{names.worker_pod(cluster.metadata.name, group.group_name)}-"},
+        labels={names.REPLICA_INDEX_LABEL: str(replica_index)},
+        settings=settings,
+    )
+
+
+def _pod(
+    cluster: api.RayCluster,
+    group: api.GroupSpec,
+    *,
+    name: dict[str, str],
+    labels: dict[str, str],
+    settings: settings.Settings,
+) -> dict[str, Any]:
+    template = group.template
+    given = template.get("metadata") or {}
+    annotations = metadata.pod_annotations(cluster, group, settings=settings)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata.child(
+            cluster,
+            {**{key: given[key] for key in given if key != "name"}, **name},
+            labels={**metadata.pod_labels(cluster, group), **labels},
+            annotations=annotations,
+        ),
+        "spec": _pod_spec(
+            cluster,
+            group,
+            template["spec"],
+            keeps_command=containers.keeps_command(annotations),
+            settings=settings,
+        ),
+    }
+
+
+def _pod_spec(
+    cluster: api.RayCluster,
+    group: api.GroupSpec,
+    given: dict[str, Any],
+    *,
+    keeps_command: bool,
+    settings: settings.Settings,
+) -> dict[str, Any]:
+    ray = containers.ray_container(cluster, group, keeps_command=keeps_command, settings=settings)
+    spec = {**given, "containers": [ray, *given["containers"][1:]]}
+    init = list(given.get("initContainers") or [])
+    if isinstance(group, api.WorkerGroupSpec) and settings.inject_init_container:
+        init.append(containers.wait_gcs_ready(cluster, group, settings=settings))
+    address = environment.head_address(cluster, settings=settings)
+    if init:
+        spec["initContainers"] = [
+            {**each, "env": environment.merged(each.get("env") or [], always=address)}
+            for each in init
+        ]
+    if containers.needs_shared_memory(group):
+        volumes = given.get("volumes") or []
+        exists = any(each.get("name") == containers.SHARED_MEMORY for each in volumes)
+        spec["volumes"] = [*volumes, *([] if exists else [containers.shared_memory(group)])]
+    if given.get("hostNetwork") and not given.get("dnsPolicy"):
+        spec["dnsPolicy"] = "ClusterFirstWithHostNet"
+    return spec

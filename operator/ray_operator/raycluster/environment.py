@@ -1,0 +1,95 @@
+"""Environment variables that Ray containers find beside the user's own.
+
+Owns: names, values and who wins. Does not own: where a list is put (`containers`). Invariant: no
+name comes twice because of us: an entry that must hold replaces the user's in its place, since
+duplicates draw warnings from the API server and break server-side apply.
+Source: KubeRay 1.7, environment of Ray containers.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ray_operator import names, settings
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import rayparams
+
+Entry = dict[str, Any]
+
+_SERVE_TUNING = {
+    "RAY_timeout_ms_task_wait_for_death_info": "0",
+    "RAY_gcs_server_request_timeout_seconds": "5",
+    "RAY_SERVE_KV_TIMEOUT_S": "5",
+}
+
+
+def merged(
+    given: Iterable[Mapping[str, Any]],
+    *,
+    always: Iterable[Entry] = (),
+    if_absent: Iterable[Entry] = (),
+) -> list[Entry]:
+    """Add to the given entries: `always` replaces one of its name, `if_absent` yields to it."""
+    merged = [dict(entry) for entry in given]
+    wanted = {entry["name"]: entry for entry in always}
+    merged = [wanted.get(entry.get("name", ""), entry) for entry in merged]
+    present = {entry.get("name") for entry in merged}
+    merged += [entry for name, entry in wanted.items() if name not in present]
+    return merged + [entry for entry in if_absent if entry["name"] not in {*present, *wanted}]
+
+
+def head_address(cluster: api.RayCluster, *, settings: settings.Settings) -> list[Entry]:
+    """Tell where the head is: every init container and the workers' Ray containers have these."""
+    fqdn = rayparams.head_fqdn(cluster, settings=settings)
+    return [_value("FQ_RAY_IP", fqdn), _value("RAY_IP", fqdn.partition(".")[0])]
+
+
+def ray_container(
+    cluster: api.RayCluster,
+    given: Iterable[Mapping[str, Any]],
+    *,
+    is_head: bool,
+    start_command: str,
+    settings: settings.Settings,
+) -> list[Entry]:
+    """Complete the Ray container's environment."""
+    port = rayparams.gcs_port(cluster)
+    worker_address = rayparams.gcs_address(cluster, settings=settings)
+    kind = creator_kind(cluster)
+    always = [
+        *([] if is_head else head_address(cluster, settings=settings)),
+        _field("RAY_CLUSTER_NAME", f"metadata.labels['{names.CLUSTER_LABEL}']"),
+        _field("RAY_CLUSTER_NAMESPACE", "metadata.namespace"),
+        _field("RAY_CLOUD_INSTANCE_ID", "metadata.name"),
+        _field("RAY_NODE_TYPE_NAME", f"metadata.labels['{names.GROUP_LABEL}']"),
+        _value("KUBERAY_GEN_RAY_START_CMD", start_command),
+    ]
+    if is_head:
+        tags = f"kuberay_version={settings.version};kuberay_crd={kind}"
+        always.append(_value("RAY_USAGE_STATS_EXTRA_TAGS", tags))
+    tuning = _SERVE_TUNING if kind == "RayService" else {}
+    if_absent = {
+        "RAY_PORT": port,
+        **tuning,
+        "RAY_ADDRESS": f"127.0.0.1:{port}" if is_head else worker_address,
+        "RAY_USAGE_STATS_KUBERAY_IN_USE": "1",
+        "RAY_DASHBOARD_ENABLE_K8S_DISK_USAGE": "1",
+    }
+    return merged(
+        given,
+        always=always,
+        if_absent=[_value(name, value) for name, value in if_absent.items()],
+    )
+
+
+def creator_kind(cluster: api.RayCluster) -> str:
+    """Tell which kind of resource the cluster was made for; `RayCluster` for its own sake."""
+    kind = cluster.metadata.labels.get(names.ORIGIN_KIND_LABEL, "")
+    return kind if kind in {"RayJob", "RayService"} else "RayCluster"
+
+
+def _value(name: str, value: str) -> Entry:
+    return {"name": name, "value": value}
+
+
+def _field(name: str, path: str) -> Entry:
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}

@@ -1,0 +1,99 @@
+"""Metadata of the objects that a RayCluster owns: names, labels, annotations, owner.
+
+Owns: who carries which key. Does not own: the keys (`names`). Invariant: the labels by which Pods
+are found (cluster, node type, group) are always ours. Source: KubeRay 1.7, labels of Pods.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray_operator import names, settings
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import environment, spec_hash
+
+
+def child(
+    cluster: api.RayCluster,
+    given: Mapping[str, Any],
+    *,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+) -> dict[str, Any]:
+    """Complete the given metadata of an object that the cluster owns, in its namespace."""
+    completed = {
+        **given,
+        "namespace": cluster.metadata.namespace,
+        "labels": dict(labels),
+        "annotations": dict(annotations),
+        "ownerReferences": [_owner(cluster)],
+    }
+    return {key: value for key, value in completed.items() if value}
+
+
+def pod_labels(cluster: api.RayCluster, group: api.GroupSpec) -> dict[str, str]:
+    """Return a Pod's labels: defaults, then the template's, then the group's, then the fixed."""
+    is_head = isinstance(group, api.HeadGroupSpec)
+    name = cluster.metadata.name
+    node_type = names.HEAD if is_head else names.WORKER
+    labels = {
+        names.IS_RAY_NODE_LABEL: "yes",
+        names.IDENTIFIER_LABEL: names.identifier(name, node_type),
+        names.APP_NAME_LABEL: names.APP_NAME,
+        names.CREATED_BY_LABEL: names.CREATED_BY,
+        **(_template_metadata(group).get("labels") or {}),
+        **group.labels,
+        names.CLUSTER_LABEL: name,
+        names.NODE_TYPE_LABEL: node_type,
+        names.GROUP_LABEL: group.group_name
+        if isinstance(group, api.WorkerGroupSpec)
+        else names.HEAD_GROUP,
+    }
+    if environment.creator_kind(cluster) == "RayService":
+        labels[names.SERVE_LABEL] = "false" if is_head else "true"
+    return labels
+
+
+def pod_annotations(
+    cluster: api.RayCluster, group: api.GroupSpec, *, settings: settings.Settings
+) -> dict[str, str]:
+    """Return a Pod's annotations: the template's, ours, and the spec's hash.
+
+    The hash is on workers too: a head that was replaced between an edit and its discovery must
+    not hide that the workers are of the old spec.
+    """
+    annotations = {
+        names.DEFAULT_CONTAINER_ANNOTATION: group.ray_container["name"],
+        **(_template_metadata(group).get("annotations") or {}),
+        names.HASH_ANNOTATION: spec_hash.spec_hash(cluster.spec),
+    }
+    if _is_truthy(cluster.metadata.annotations, names.OVERWRITE_COMMAND_ANNOTATION):
+        annotations[names.OVERWRITE_COMMAND_ANNOTATION] = "true"
+    if isinstance(group, api.HeadGroupSpec):
+        annotations[names.FT_ENABLED_ANNOTATION] = str(is_fault_tolerant(cluster)).lower()
+        annotations[names.VERSION_ANNOTATION] = settings.version
+    return annotations
+
+
+def is_fault_tolerant(cluster: api.RayCluster) -> bool:
+    """Tell whether the head's state survives a restart: by the options or the old annotation."""
+    has_options = cluster.spec.gcs_fault_tolerance_options is not None
+    return has_options or _is_truthy(cluster.metadata.annotations, names.FT_ENABLED_ANNOTATION)
+
+
+def _template_metadata(group: api.GroupSpec) -> Mapping[str, Any]:
+    return group.template.get("metadata") or {}
+
+
+def _is_truthy(annotations: Mapping[str, str], key: str) -> bool:
+    return annotations.get(key, "").lower() == "true"
+
+
+def _owner(cluster: api.RayCluster) -> dict[str, Any]:
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayCluster",
+        "name": cluster.metadata.name,
+        "uid": cluster.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

@@ -1,0 +1,89 @@
+"""Probes of the Ray container: is this node's raylet alive, and on the head the GCS.
+
+Owns: when a node counts as alive and ready. Does not own: the readiness of Serve on the head
+(RayService looks itself). Invariant: the time-outs of the checks of a probe add up to less than
+the probe's own.
+
+Ray before 2.53 has no endpoint that a plain HTTP probe could use (the answer's text matters), so
+bash asks: its own TCP redirection takes a millisecond or two of CPU, needs neither wget, which
+slim images lack, nor a Python start (some 20 ms) every five seconds on every Pod.
+Source: KubeRay 1.7, probes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ray_operator.api import ray_version
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import environment, rayparams
+
+HTTP_SINCE = (2, 53, 0)
+SERVE_PORT = 8000
+
+_CHECK_SECONDS = 2
+_EXEC_TIMEOUT_SECONDS = 5  # two checks, and the start of the shell on a busy machine
+_LIVENESS = {"initialDelaySeconds": 30, "failureThreshold": 120}
+_READINESS = {"initialDelaySeconds": 10, "failureThreshold": 10}
+_COMMON = {"periodSeconds": 5, "successThreshold": 1}
+
+# HTTP/1.0 makes the server close the connection after its answer, which ends the read. What is
+# printed on failure ends up in the event about the failed probe.
+_ASK = """\
+ask() {
+  exec 3<>"/dev/tcp/localhost/$1" || return
+  printf 'GET %s HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' "$2" >&3
+  IFS= read -r -d '' -t {_CHECK_SECONDS} answer <&3
+  [[ $answer == HTTP/1.?' 200 '*success* ]] && return
+  echo "localhost:$1$2: ${answer:-no answer in {_CHECK_SECONDS} s}"
+  return 1
+}
+""".replace("{_CHECK_SECONDS}", str(_CHECK_SECONDS))
+
+
+def probes(
+    cluster: api.RayCluster, group: api.GroupSpec, *, params: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return `livenessProbe` and `readinessProbe` for a group with these completed flags."""
+    is_head = isinstance(group, api.HeadGroupSpec)
+    serves = not is_head and environment.creator_kind(cluster) == "RayService"
+    agent = rayparams.port(params, "dashboard-agent-listen-port", rayparams.AGENT_PORT)
+    alive = f"ask {agent} /api/local_raylet_healthz"
+    checks = [alive]
+    if is_head:
+        dashboard = rayparams.port(params, "dashboard-port", rayparams.DASHBOARD_PORT)
+        checks.append(f"ask {dashboard} /api/gcs_healthz")
+    http = {
+        "httpGet": {"path": "/api/healthz", "port": agent},
+        "timeoutSeconds": 5 if is_head else 2,
+    }
+    asked = http if has_http_health(cluster.spec, group) else _exec(checks)
+    readiness = {**_READINESS, **_COMMON, **asked}
+    if serves:
+        serve = _exec([*checks, f"ask {_serve_port(group)} /-/healthz"])
+        readiness = {**_READINESS, **_COMMON, **serve, "failureThreshold": 1}
+    return {"livenessProbe": {**_LIVENESS, **_COMMON, **asked}, "readinessProbe": readiness}
+
+
+def has_http_health(spec: api.RayClusterSpec, group: api.GroupSpec) -> bool:
+    """Tell whether this Ray has the endpoint for plain HTTP probes.
+
+    Without a `rayVersion`, the tag of Ray's own images tells; an unknown version has none.
+    """
+    if spec.ray_version:
+        version = ray_version.parse(spec.ray_version)
+    else:
+        version = ray_version.of_image(group.ray_container.get("image") or "")
+    return version is not None and version >= HTTP_SINCE
+
+
+def _exec(checks: Sequence[str]) -> dict[str, Any]:
+    return {
+        "exec": {"command": ["bash", "-c", _ASK + " && ".join(checks)]},
+        "timeoutSeconds": _EXEC_TIMEOUT_SECONDS,
+    }
+
+
+def _serve_port(group: api.GroupSpec) -> int:
+    ports = group.ray_container.get("ports") or []
+    found = (each["containerPort"] for each in ports if each.get("name") == "serve")
+    return next(found, SERVE_PORT)

@@ -1,0 +1,68 @@
+"""The hash by which a changed spec is noticed: over what the user wrote and Pods depend on.
+
+Owns: which fields count. Does not own: what a change leads to (`plan`). Invariant: writing out a
+default changes nothing, nor do scaling, suspension and what only Services and policies read, so a
+newer operator with more defaults finds its older Pods unchanged.
+Source: KubeRay 1.7, upgrade strategy hash.
+"""
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+from ray_operator.api import raycluster as api
+
+_SPEC = {
+    "headServiceAnnotations",
+    "managedBy",
+    "networkPolicy",
+    "suspend",
+    "upgradeStrategy",
+}
+_HEAD = {"enableIngress", "headService", "ingressOptions", "serviceType"}
+_WORKERS = {
+    "idleTimeoutSeconds",
+    "maxReplicas",
+    "minReplicas",
+    "priority",
+    "replicas",
+    "scaleStrategy",
+    "suspend",
+}
+_AUTOSCALER = {"idleTimeoutSeconds", "upscalingMode"}
+_POD = {"schedulingGates", "tolerations"}  # Kueue writes them
+
+
+def spec_hash(spec: api.RayClusterSpec) -> str:
+    """Hash the spec; 32 characters of base32hex, as a label or annotation value."""
+    written = spec.model_dump(
+        mode="json", by_alias=True, exclude_unset=True, exclude_defaults=True, exclude_none=True
+    )
+    counted = _without(written, _SPEC)
+    counted["headGroupSpec"] = _group(written["headGroupSpec"], _HEAD)
+    counted["headServiceName"] = _head_service_name(spec)
+    counted["workerGroupSpecs"] = [
+        _group(each, _WORKERS) for each in written.get("workerGroupSpecs", [])
+    ]
+    if "autoscalerOptions" in counted:
+        counted["autoscalerOptions"] = _without(counted["autoscalerOptions"], _AUTOSCALER)
+    text = json.dumps(counted, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False).digest()
+    return base64.b32hexencode(digest).decode()
+
+
+def _group(written: dict[str, Any], ignored: set[str]) -> dict[str, Any]:
+    template = dict(written["template"])
+    template["spec"] = _without(template.get("spec") or {}, _POD)
+    return {**_without(written, ignored), "template": template}
+
+
+def _head_service_name(spec: api.RayClusterSpec) -> str:
+    """Return the user's name of the head Service: the one part of it that workers depend on."""
+    given = spec.head_group_spec.head_service or {}
+    return (given.get("metadata") or {}).get("name") or ""
+
+
+def _without(written: dict[str, Any], ignored: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in written.items() if key not in ignored}
