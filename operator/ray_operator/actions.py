@@ -123,6 +123,8 @@ def events(outcome: Outcome) -> Sequence[Event]:
         why = action.why if isinstance(action, Delete) else ""
         group.notes.append(error.message if error else why)
     return [
-        Event(type=types[reason][0], reason=reason, action=types[reason][1], message=_message(group))
+        Event(
+            type=types[reason][0], reason=reason, action=types[reason][1], message=_message(group)
+        )
         for reason, group in groups.items()
     ]

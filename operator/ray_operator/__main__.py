@@ -1,0 +1,255 @@
+"""Composition root: wire the objects, read environment and clock, run.
+
+Owns: construction order, start and shutdown. Does not own: any decision. Invariant: nothing else
+in the package reads the environment, installs signal handlers or configures logging.
+"""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import msgspec
+from pythonjsonlogger.json import JsonFormatter
+
+from ray_operator import (
+    apply,
+    cli,
+    credentials,
+    errors,
+    handlers,
+    informers,
+    kube,
+    leader,
+    names,
+    observe,
+    reconcile,
+    records,
+    resources,
+    server,
+    wire,
+    workqueue,
+)
+from ray_operator.api import crds
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import plan, status
+
+DRAIN = timedelta(seconds=20)
+RETRY_SECONDS = 2.0
+
+_log = logging.getLogger("ray_operator")
+
+
+def main() -> None:
+    """Run the command line."""
+    version = importlib.metadata.version("ray-operator")
+    command = cli.parse(sys.argv[1:], os.environ, version=version)
+    if isinstance(command, cli.Crds):
+        _write_crds(command)
+        return
+    _configure_logging(command)
+    asyncio.run(run(command))
+
+
+def _write_crds(command: cli.Crds) -> None:
+    for name, text in crds.crds().items():
+        for directory in command.outputs:
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / name).write_text(text)
+        if not command.outputs:
+            print(text, end="")
+
+
+def _configure_logging(command: cli.Run) -> None:
+    handler = logging.StreamHandler()
+    if command.log_encoder == "json":
+        fields = {"asctime": "ts", "levelname": "level", "name": "logger", "message": "msg"}
+        handler.setFormatter(
+            JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=fields)
+        )
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=command.log_level.upper(), handlers=[handler])
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+
+
+def _access(command: cli.Run) -> credentials.Credentials:
+    if command.kubeconfig is not None:
+        return credentials.from_kubeconfig(command.kubeconfig)
+    host = os.environ.get("KUBERNETES_SERVICE_HOST")
+    if host is None:
+        raise SystemExit("not in a Pod: give --kubeconfig")
+    return credentials.in_cluster(host, os.environ.get("KUBERNETES_SERVICE_PORT", "443"))
+
+
+async def run(command: cli.Run) -> None:
+    """Run the operator until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+
+    def install_signals() -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+
+    install_signals()
+    access = _access(command)
+    async with aiohttp.ClientSession(
+        auto_decompress=True, connector=aiohttp.TCPConnector(limit=0)
+    ) as session:
+        client = kube.Kube(
+            session,
+            access,
+            user_agent=f"ray-operator/{command.settings.version}",
+            rate_limit=kube.RateLimit(qps=command.qps, burst=command.burst)
+            if command.qps
+            else None,
+        )
+        # kopf installs signal handlers of its own when it starts; ours have to win.
+        operator = Operator(client, command, access=access, started=install_signals)
+        await operator.run(stop)
+
+
+class Operator:
+    """All parts of a running operator, wired."""
+
+    def __init__(
+        self,
+        client: kube.Kube,
+        command: cli.Run,
+        *,
+        access: credentials.Credentials,
+        started: Callable[[], None],
+    ) -> None:
+        self._command = command
+        self._queue = workqueue.WorkQueue()
+        self._store = resources.Resources(self._queue.add)
+        self._pods = self._children(
+            client,
+            records.PODS,
+            f"{names.NODE_TYPE_LABEL} in ({names.HEAD},{names.WORKER})",
+            wire.pod,
+        )
+        self._services = self._children(client, records.SERVICES, names.CLUSTER_LABEL, wire.service)
+        self._leader = leader.Leader(
+            client,
+            namespace=command.leader_election_namespace or access.namespace,
+            identity=command.pod_name or f"{socket.gethostname()}_{uuid4()}",
+        )
+        may_write = self._leader.may_write if command.leader_election else lambda: True
+        self._watcher = handlers.Watcher(
+            client,
+            kinds=[records.RAYCLUSTERS],
+            namespaces=command.namespaces,
+            store=self._store,
+            access=access,
+            started=started,
+        )
+        world = observe.World(pods=self._pods, services=self._services)
+        self._reconciler = reconcile.Reconciler(
+            client,
+            kinds={
+                records.RAYCLUSTERS.kind: reconcile.Kind(
+                    resource=records.RAYCLUSTERS,
+                    decode=api.RayCluster.model_validate_json,
+                    refresh=world.refresh,
+                    observe=world.raycluster,
+                    plan=plan.plan,
+                    next_status=status.next_status,
+                )
+            },
+            store=self._store,
+            queue=self._queue,
+            applier=apply.Applier(
+                client,
+                {records.PODS: self._pods, records.SERVICES: self._services},
+                may_write=may_write,
+            ),
+            options=command.settings,
+            concurrency=command.concurrency,
+            may_write=may_write,
+        )
+
+    def _children(
+        self,
+        client: kube.Kube,
+        resource: records.Resource,
+        selector: str,
+        decode: Callable[[bytes | msgspec.Raw], Any],
+    ) -> informers.Children[Any]:
+        return informers.Children(
+            informers.Informer(
+                client,
+                resource,
+                selector=selector,
+                namespace=namespace,
+                decode=decode,
+                changed=self._queue.add,
+            )
+            for namespace in self._command.namespaces or (None,)
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set, then finish the passes in hand and give the lease back."""
+        command = self._command
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                server.serve(
+                    health_address=command.health_address,
+                    metrics_address=command.metrics_address,
+                    is_healthy=lambda: "a worker is stuck" if self._reconciler.is_stuck() else "",
+                    is_ready=lambda: "" if self._is_synced() else "caches are not synced yet",
+                )
+            )
+            tasks = [
+                asyncio.create_task(self._watcher.run(resync=command.settings.resync)),
+                asyncio.create_task(server.sample_lag()),
+                *(
+                    asyncio.create_task(informer.run())
+                    for children in (self._pods, self._services)
+                    for informer in children.informers
+                ),
+                asyncio.create_task(
+                    self._leader.run(self._lead) if command.leader_election else self._lead()
+                ),
+            ]
+            stopped = asyncio.create_task(stop.wait())
+            await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+            _log.info("shutting down")
+            await self._reconciler.drain(DRAIN)
+            for task in [*tasks, stopped]:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            for result in ended:
+                if isinstance(result, Exception):
+                    raise result
+
+    def _is_synced(self) -> bool:
+        return (
+            self._watcher.synced.is_set() and self._pods.is_synced() and self._services.is_synced()
+        )
+
+    async def _lead(self) -> None:
+        """Look at the truth once, since the former leader may have written last; then work."""
+        while True:
+            try:
+                await asyncio.gather(
+                    self._pods.relist(), self._services.relist(), self._watcher.sync()
+                )
+                break
+            except errors.KubeError as error:
+                _log.warning("can't read the cluster yet: %s", error.message)
+                await asyncio.sleep(RETRY_SECONDS)
+        await self._reconciler.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Carry out a plan's actions against the API server.
+
+Owns: order, concurrency, drawing name suffixes, and telling the informers what was written. Does
+not own: deciding (`plan`) or retrying (`reconcile`). Invariant: before every write the lease is
+asked; after every write the store knows.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ray_operator import actions, errors, informers, kube, records
+
+SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""The API server's own: no vowels and no look-alikes, so that no word comes out."""
+SUFFIX_LENGTH = 5
+MAX_AT_ONCE = 16
+
+
+class Applier:
+    """Carry out actions; `stores` are the informers by resource, for read-your-writes."""
+
+    def __init__(
+        self,
+        client: kube.Kube,
+        stores: Mapping[records.Resource, informers.Children[Any]],
+        *,
+        may_write: Callable[[], bool],
+    ) -> None:
+        self._client = client
+        self._stores = stores
+        self._may_write = may_write
+
+    async def apply(self, todo: Sequence[actions.Action]) -> actions.Outcome:
+        """Carry out the actions in order, in batches that double while all goes well.
+
+        After a failed create, further creates that would be told by the same reasons are left
+        for a later pass: a quota that refuses one Pod refuses the next thousand too.
+
+        Raises:
+            NotLeading: the lease is too old; what was not done is left undone.
+        """
+        results: list[actions.Result] = []
+        refused: set[actions.Reasons] = set()
+        rest, size = list(todo), 1
+        while rest:
+            batch, rest = rest[:size], rest[size:]
+            done = await asyncio.gather(*(self._carry_out(action) for action in batch))
+            results.extend(done)
+            failed = {result.action.reasons for result in done if result.error is not None}
+            refused |= failed
+            size = 1 if failed else min(size * 2, MAX_AT_ONCE)
+            rest = [
+                action
+                for action in rest
+                if not (isinstance(action, actions.Create) and action.reasons in refused)
+            ]
+        return actions.Outcome(results=tuple(results))
+
+    async def _carry_out(self, action: actions.Action) -> actions.Result:
+        if not self._may_write():
+            raise errors.NotLeading
+        if isinstance(action, actions.Delete):
+            return await self._delete(action)
+        return await self._create(action)
+
+    async def _create(self, action: actions.Create) -> actions.Result:
+        manifest = _named(action.manifest)
+        namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+        try:
+            answer = await self._client.create(action.resource, namespace, manifest)
+        except errors.KubeError as error:
+            return actions.Result(action=action, name=name, error=error)
+        self._stores[action.resource].written(namespace, answer)
+        return actions.Result(action=action, name=name)
+
+    async def _delete(self, action: actions.Delete) -> actions.Result:
+        store = self._stores[action.resource]
+        try:
+            answer = await self._client.delete(
+                action.resource, action.namespace, action.name, uid=action.uid
+            )
+        except (errors.NotFound, errors.Conflict):  # gone, or another one of that name
+            store.removed(action.namespace, action.name, action.uid)
+            return actions.Result(action=action, name=action.name)
+        except errors.KubeError as error:
+            return actions.Result(action=action, name=action.name, error=error)
+        store.deleted(action.namespace, action.name, action.uid, answer)
+        return actions.Result(action=action, name=action.name)
+
+
+def _named(manifest: actions.Manifest) -> dict[str, Any]:
+    """Draw the name's suffix here, so that a create whose answer is lost can be found again."""
+    metadata = dict(manifest["metadata"])
+    if "name" not in metadata:
+        suffix = "".join(random.choices(SUFFIX_ALPHABET, k=SUFFIX_LENGTH))
+        metadata["name"] = metadata["generateName"] + suffix
+    return {**manifest, "metadata": metadata}

@@ -1,0 +1,136 @@
+"""The command line: flags and environment in, one typed value out.
+
+Owns: every flag and environment variable of the operator, with its default. Does not own: acting
+on them (`__main__`). Invariant: the flags are KubeRay's, in single-dash form too, because existing
+manifests use both.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from ray_operator import settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What `ray-operator run` was asked for; `namespaces` empty means all."""
+
+    metrics_address: str
+    health_address: str
+    leader_election: bool
+    leader_election_namespace: str
+    concurrency: int
+    namespaces: tuple[str, ...]
+    log_encoder: str
+    log_level: str
+    qps: float | None
+    burst: int
+    kubeconfig: Path | None
+    pod_name: str
+    settings: settings.Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crds:
+    """What `ray-operator crds` was asked for; no outputs means standard output."""
+
+    outputs: tuple[Path, ...]
+
+
+def _flag(text: str) -> bool:
+    lowered = text.lower()
+    if lowered not in {"true", "false", "1", "0", "t", "f"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return lowered in {"true", "1", "t"}
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ray-operator", description="A Kubernetes operator for Ray"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run the operator")
+
+    def add(name: str, **options: object) -> None:
+        run.add_argument(f"--{name}", f"-{name}", **options)  # type: ignore[arg-type]
+
+    add("metrics-addr", default=":8080", help="address of /metrics")
+    add("health-probe-bind-address", default=":8082", help="address of /healthz and /readyz")
+    add("enable-leader-election", type=_flag, nargs="?", const=True, default=True)
+    add("leader-election-namespace", default="", help="empty: the Pod's namespace")
+    add("reconcile-concurrency", type=_positive, default=16, help="resources worked on at once")
+    add("watch-namespace", default="", help="comma-separated; empty: all namespaces")
+    add("log-stdout-encoder", choices=("json", "console"), default="json")
+    add("log-level", choices=("debug", "info", "warning", "error"), default="info")
+    add("enable-metrics", type=_flag, nargs="?", const=True, default=True, help="always on")
+    add("qps", type=float, default=None, help="requests a second to the API server; no limit")
+    add("burst", type=_positive, default=200, help="requests at once when --qps is given")
+    add("kubeconfig", type=Path, default=None, help="instead of the Pod's service account")
+    crds = commands.add_parser("crds", help="write the CustomResourceDefinitions")
+    crds.add_argument("--output", type=Path, action="append", default=[], help="a directory")
+    return parser
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str], *, version: str) -> Run | Crds:
+    """Parse a command line; on a bad one print why and exit with 2, as argparse does."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.command == "crds":
+        return Crds(outputs=tuple(given.output))
+    try:
+        options = _settings(environment, version=version)
+    except ValueError as error:
+        parser.error(str(error))
+    return Run(
+        metrics_address=given.metrics_addr,
+        health_address=given.health_probe_bind_address,
+        leader_election=given.enable_leader_election,
+        leader_election_namespace=given.leader_election_namespace,
+        concurrency=given.reconcile_concurrency,
+        namespaces=tuple(part for part in given.watch_namespace.split(",") if part),
+        log_encoder=given.log_stdout_encoder,
+        log_level=given.log_level,
+        qps=given.qps,
+        burst=given.burst,
+        kubeconfig=given.kubeconfig,
+        pod_name=environment.get("POD_NAME", ""),
+        settings=options,
+    )
+
+
+def _settings(environment: Mapping[str, str], *, version: str) -> settings.Settings:
+    """Read the switches that KubeRay takes from the environment.
+
+    Raises:
+        ValueError: a number can't be read; the message names the variable.
+    """
+
+    def switch(name: str, *, default: bool) -> bool:
+        value = environment.get(name, "").lower()
+        return value != "false" if default else value == "true"
+
+    resync = environment.get("RAYCLUSTER_DEFAULT_REQUEUE_SECONDS_ENV", "300")
+    if not resync.isdigit() or int(resync) < 1:
+        raise ValueError(
+            f"RAYCLUSTER_DEFAULT_REQUEUE_SECONDS_ENV is {resync!r}; give seconds, 1 or more"
+        )
+    return settings.Settings(
+        version=version,
+        cluster_domain=environment.get("CLUSTER_DOMAIN") or "cluster.local",
+        inject_init_container=switch("ENABLE_INIT_CONTAINER_INJECTION", default=True),
+        inject_probes=switch("ENABLE_PROBES_INJECTION", default=True),
+        login_shell=switch("ENABLE_LOGIN_SHELL", default=False),
+        deterministic_head_name=switch("ENABLE_DETERMINISTIC_HEAD_POD_NAME", default=False),
+        head_cluster_ip_service=switch("ENABLE_RAY_HEAD_CLUSTER_IP_SERVICE", default=False),
+        random_pod_delete=switch("ENABLE_RANDOM_POD_DELETE", default=False),
+        resync=timedelta(seconds=int(resync)),
+    )

@@ -1,0 +1,237 @@
+"""Watched copies of our children, with our own writes visible at once.
+
+Owns: list, watch and the in-memory store of one resource. Does not own: deciding anything from it.
+Invariant: an entry never goes back in time (resource versions are compared), and what this process
+created or deleted is in the store before the call that did it returns, so that no pass can create
+a child twice. Children are watched here and not by kopf because an event through kopf costs
+0.3-1.2 ms of CPU and 74 KiB an object, here 8 microseconds and 4 KiB.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from ray_operator import errors, kube, records, wire
+
+RETRY_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+_LIST = msgspec.json.Decoder(wire.RawList)
+_EVENT = msgspec.json.Decoder(wire.WatchEvent)
+
+
+class Child(Protocol):
+    """What an informer must know of the records it keeps."""
+
+    @property
+    def namespace(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def uid(self) -> str: ...  # noqa: D102
+    @property
+    def resource_version(self) -> str: ...  # noqa: D102
+    @property
+    def owner(self) -> records.Owner | None: ...  # noqa: D102
+
+
+T = TypeVar("T", bound=Child)
+Name = tuple[str, str]
+
+
+def is_newer(version: str, than: str) -> bool:
+    """Compare resource versions; Kubernetes 1.35 declares them comparable as integers."""
+    return not than or int(version) > int(than)
+
+
+class Informer(Generic[T]):
+    """Keep the children of one resource that match a selector."""
+
+    def __init__(
+        self,
+        client: kube.Kube,
+        resource: records.Resource,
+        *,
+        selector: str,
+        namespace: str | None,
+        decode: Callable[[bytes | msgspec.Raw], T],
+        changed: Callable[[records.Key], None],
+    ) -> None:
+        self.resource = resource
+        self.namespace = namespace
+        self.synced = asyncio.Event()
+        self._client = client
+        self._selector = selector
+        self._decode = decode
+        self._changed = changed
+        self._items: dict[Name, T] = {}
+        self._by_owner: dict[records.Key, set[Name]] = {}
+        self._version = ""
+
+    def owned_by(self, key: records.Key) -> list[T]:
+        """Return the children whose controller is named by the key, oldest name first."""
+        return [self._items[name] for name in sorted(self._by_owner.get(key, ()))]
+
+    def written(self, answer: bytes) -> None:
+        """Take in the API server's answer to our create."""
+        self._put(self._decode(answer), tell=False)
+
+    def deleted(self, namespace: str, name: str, uid: str, answer: bytes) -> None:
+        """Take in the API server's answer to our delete: the object as it terminates, or gone."""
+        stub = msgspec.json.decode(answer, type=wire.Stub)
+        if stub.metadata.uid == uid and stub.metadata.deletion_timestamp is not None:
+            self.written(answer)
+        else:
+            self.removed(namespace, name, uid)
+
+    def removed(self, namespace: str, name: str, uid: str) -> None:
+        """Drop an object that our delete found gone or removed at once."""
+        standing = self._items.get((namespace, name))
+        if standing is not None and standing.uid == uid:
+            self._drop((namespace, name), tell=False)
+
+    async def relist(self) -> None:
+        """Replace the store by a list of the server's newest state.
+
+        Entries newer than the list (our own writes meanwhile) stay. Raises `KubeError`.
+        """
+        data = await self._client.list(
+            self.resource, namespace=self.namespace, selector=self._selector
+        )
+        listed = _LIST.decode(data)
+        items = [self._decode(raw) for raw in listed.items]
+        for item in items:
+            self._put(item, tell=True)
+        self._drop_absent(self._items, items, version=listed.metadata.resource_version)
+        self._version = listed.metadata.resource_version
+        self.synced.set()
+
+    async def relist_owned(self, key: records.Key, selector: str) -> None:
+        """Make the children of one owner true to the server's newest state. Raises `KubeError`."""
+        data = await self._client.list(self.resource, namespace=key.namespace, selector=selector)
+        listed = _LIST.decode(data)
+        items = [self._decode(raw) for raw in listed.items]
+        for item in items:
+            self._put(item, tell=False)
+        self._drop_absent(
+            self._by_owner.get(key, set()), items, version=listed.metadata.resource_version
+        )
+
+    async def run(self) -> None:
+        """List and watch until cancelled; errors are logged and retried."""
+        while True:
+            try:
+                if not self._version:
+                    await self.relist()
+                await self._watch()
+            except errors.Gone:
+                self._version = ""
+            except errors.KubeError as error:
+                _log.warning("watch of %s: %s", self.resource.plural, error)
+                self._version = "" if isinstance(error, errors.Invalid) else self._version
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _watch(self) -> None:
+        async for line in self._client.watch(
+            self.resource,
+            namespace=self.namespace,
+            selector=self._selector,
+            resource_version=self._version,
+        ):
+            event = _EVENT.decode(line)
+            if event.type == "ERROR":
+                status = msgspec.json.decode(event.object, type=wire.Status)
+                if status.code == 410:
+                    raise errors.Gone(status.message, status=410)
+                raise errors.Unavailable(status.message, status=status.code)
+            if event.type == "BOOKMARK":
+                stub = msgspec.json.decode(event.object, type=wire.Stub)
+                self._version = stub.metadata.resource_version
+                continue
+            item = self._decode(event.object)
+            self._version = item.resource_version
+            if event.type == "DELETED":
+                standing = self._items.get((item.namespace, item.name))
+                if standing is not None and standing.uid == item.uid:
+                    self._drop((item.namespace, item.name), tell=True)
+            else:
+                self._put(item, tell=True)
+
+    def _put(self, item: T, *, tell: bool) -> None:
+        name = (item.namespace, item.name)
+        standing = self._items.get(name)
+        if standing is not None and not is_newer(item.resource_version, standing.resource_version):
+            return
+        if standing is not None and _key(standing) != _key(item):
+            self._drop(name, tell=tell)
+        self._items[name] = item
+        if key := _key(item):
+            self._by_owner.setdefault(key, set()).add(name)
+            if tell:
+                self._changed(key)
+
+    def _drop_absent(self, names: Iterable[Name], items: list[T], *, version: str) -> None:
+        """Drop what a list at `version` no longer has, except what is newer than it."""
+        kept = {(item.namespace, item.name) for item in items}
+        for name in [name for name in names if name not in kept]:
+            if not is_newer(self._items[name].resource_version, version):
+                self._drop(name, tell=True)
+
+    def _drop(self, name: Name, *, tell: bool) -> None:
+        if key := _key(self._items.pop(name)):
+            names = self._by_owner[key]
+            names.discard(name)
+            if not names:
+                del self._by_owner[key]
+            if tell:
+                self._changed(key)
+
+
+def _key(item: Child) -> records.Key | None:
+    if item.owner is None:
+        return None
+    return records.Key(item.owner.kind, item.namespace, item.owner.name)
+
+
+class Children(Generic[T]):
+    """The informers of one resource over all watched namespaces, seen as one."""
+
+    def __init__(self, informers: Iterable[Informer[T]]) -> None:
+        self.informers = tuple(informers)
+
+    def owned_by(self, key: records.Key) -> list[T]:
+        """Return the children whose controller is named by the key."""
+        return self._of(key.namespace).owned_by(key)
+
+    def written(self, namespace: str, answer: bytes) -> None:
+        """Take in the API server's answer to a write of ours."""
+        self._of(namespace).written(answer)
+
+    def deleted(self, namespace: str, name: str, uid: str, answer: bytes) -> None:
+        """Take in the API server's answer to a delete of ours."""
+        self._of(namespace).deleted(namespace, name, uid, answer)
+
+    def removed(self, namespace: str, name: str, uid: str) -> None:
+        """Drop an object that is gone."""
+        self._of(namespace).removed(namespace, name, uid)
+
+    async def relist(self) -> None:
+        """List again from the server's newest state."""
+        await asyncio.gather(*(informer.relist() for informer in self.informers))
+
+    async def relist_owned(self, key: records.Key, selector: str) -> None:
+        """Make the children of one owner true to the server's newest state."""
+        await self._of(key.namespace).relist_owned(key, selector)
+
+    def is_synced(self) -> bool:
+        """Tell whether every informer has listed at least once."""
+        return all(informer.synced.is_set() for informer in self.informers)
+
+    def _of(self, namespace: str) -> Informer[T]:
+        for informer in self.informers:
+            if informer.namespace in (None, namespace):
+                return informer
+        raise KeyError(f"namespace {namespace} is not watched")

@@ -1,0 +1,245 @@
+"""The only client of the Kubernetes API: requests in, bytes or typed errors out.
+
+Owns: HTTP against the API server, its errors, concurrency and rate limits. Does not own: what the
+bytes mean (`informers`, `api`) or when to retry (`reconcile`). Invariant: every failure leaves as
+a `KubeError`; nothing is retried here.
+
+aiohttp with plain JSON was chosen by measurement: CPU for one Pod created was 0.26 ms, against
+0.85-5.6 ms of the typed clients, which also drop Pod fields they don't know.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from ray_operator import credentials, errors, metrics, records
+
+REQUEST_TIMEOUT_SECONDS = 30.0
+WATCH_SECONDS = 290
+WATCH_SILENCE_SECONDS = 120.0
+"""A healthy watch speaks at least once a minute (bookmarks)."""
+MAX_IN_FLIGHT = 64
+
+MERGE_PATCH = "application/merge-patch+json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+class _Status(msgspec.Struct):
+    """The part of a metav1.Status that tells errors apart."""
+
+    message: str = ""
+    reason: str = ""
+
+
+class RateLimit:
+    """A token bucket: `qps` requests a second on average, `burst` at once."""
+
+    def __init__(self, *, qps: float, burst: int) -> None:
+        self._interval_seconds = 1.0 / qps
+        self._ahead_seconds = self._interval_seconds * max(burst, 1)
+        self._next = 0.0
+
+    async def acquire(self) -> None:
+        """Wait until one more request is allowed."""
+        now = time.monotonic()
+        self._next = max(self._next, now - self._ahead_seconds) + self._interval_seconds
+        if self._next > now:
+            await asyncio.sleep(self._next - now)
+
+
+class Kube:
+    """Requests against one API server.
+
+    All methods raise the `KubeError` family: `Unavailable` when the outcome is unknown.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        access: credentials.Credentials,
+        *,
+        user_agent: str,
+        rate_limit: RateLimit | None = None,
+    ) -> None:
+        self._session = session
+        self._access = access
+        self._ssl = access.ssl_context()
+        self._user_agent = user_agent
+        self._rate_limit = rate_limit
+        self._in_flight = asyncio.Semaphore(MAX_IN_FLIGHT)
+
+    async def get(self, resource: records.Resource, namespace: str, name: str) -> bytes | None:
+        """Return the object's JSON, None when it does not exist."""
+        try:
+            return await self._request("GET", _url(resource, namespace, name))
+        except errors.NotFound:
+            return None
+
+    async def list(
+        self,
+        resource: records.Resource,
+        *,
+        namespace: str | None,
+        selector: str = "",
+        metadata_only: bool = False,
+    ) -> bytes:
+        """List from the server's newest state; `namespace=None` lists the whole cluster."""
+        return await self._request(
+            "GET",
+            _url(resource, namespace),
+            params={"labelSelector": selector} if selector else {},
+            accept=METADATA_ONLY if metadata_only else "application/json",
+        )
+
+    async def create(
+        self, resource: records.Resource, namespace: str, manifest: Mapping[str, Any]
+    ) -> bytes:
+        """Create the object and return it as stored."""
+        return await self._request("POST", _url(resource, namespace), body=manifest)
+
+    async def delete(
+        self, resource: records.Resource, namespace: str, name: str, *, uid: str
+    ) -> bytes:
+        """Delete the object if it has that UID; return it as it is now (or a Status)."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        return await self._request("DELETE", _url(resource, namespace, name), body=body)
+
+    async def replace(
+        self, resource: records.Resource, namespace: str, manifest: Mapping[str, Any]
+    ) -> bytes:
+        """Replace the object; its resourceVersion guards against lost updates."""
+        name = manifest["metadata"]["name"]
+        return await self._request("PUT", _url(resource, namespace, name), body=manifest)
+
+    async def patch_status(
+        self,
+        resource: records.Resource,
+        namespace: str,
+        name: str,
+        *,
+        status: Mapping[str, Any],
+        resource_version: str,
+    ) -> bytes:
+        """Merge `status` in, only if the object is still at that version; return the object."""
+        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        url = _url(resource, namespace, name) + "/status"
+        return await self._request("PATCH", url, body=body, content_type=MERGE_PATCH)
+
+    async def watch(
+        self,
+        resource: records.Resource,
+        *,
+        namespace: str | None,
+        selector: str,
+        resource_version: str,
+    ) -> AsyncIterator[bytes]:
+        """Yield watch events as JSON lines until the server ends the watch.
+
+        Bookmarks are asked for. An `ERROR` event is yielded like any other.
+        """
+        params = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(WATCH_SECONDS),
+        } | ({"labelSelector": selector} if selector else {})
+        timeout = aiohttp.ClientTimeout(
+            total=None, connect=REQUEST_TIMEOUT_SECONDS, sock_read=WATCH_SILENCE_SECONDS
+        )
+        try:
+            async with self._session.get(
+                self._access.server + _url(resource, namespace),
+                params=params,
+                headers=self._headers("application/json"),
+                ssl=self._ssl,
+                timeout=timeout,
+            ) as response:
+                metrics.kube_requests.labels("WATCH", str(response.status)).inc()
+                if response.status != 200:
+                    raise _error(response, await response.read())
+                rest = b""
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        yield line
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise errors.Unavailable(f"watch {resource.plural}: {error!r}") from error
+
+    def _headers(self, accept: str) -> dict[str, str]:
+        headers = {"Accept": accept, "User-Agent": self._user_agent}
+        if token := self._access.bearer():
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> bytes:
+        if self._rate_limit is not None:
+            await self._rate_limit.acquire()
+        headers = self._headers(accept)
+        data = None
+        if body is not None:
+            headers["Content-Type"] = content_type
+            data = msgspec.json.encode(body)
+        try:
+            async with (
+                self._in_flight,
+                self._session.request(
+                    method,
+                    self._access.server + url,
+                    params=params,
+                    data=data,
+                    headers=headers,
+                    ssl=self._ssl,
+                    timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_SECONDS),
+                ) as response,
+            ):
+                answer = await response.read()
+                metrics.kube_requests.labels(method, str(response.status)).inc()
+                if response.status >= 300:
+                    raise _error(response, answer)
+                return answer
+        except (aiohttp.ClientError, TimeoutError) as error:
+            metrics.kube_requests.labels(method, "<error>").inc()
+            raise errors.Unavailable(f"{method} {url}: {error!r}") from error
+
+
+def _url(resource: records.Resource, namespace: str | None, name: str = "") -> str:
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"{resource.path}{scope}/{resource.plural}" + (f"/{name}" if name else "")
+
+
+def _error(response: aiohttp.ClientResponse, body: bytes) -> errors.KubeError:
+    """Translate an answer of 300 and above. Source: apimachinery's metav1.StatusReason."""
+    try:
+        status = msgspec.json.decode(body, type=_Status)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        status = _Status(message=body[:200].decode(errors="replace"))
+    code = response.status
+    message = status.message or f"HTTP {code}"
+    if code == 409 and status.reason == "AlreadyExists":
+        return errors.AlreadyExists(message, status=code)
+    if code == 429 or code >= 500:
+        after = response.headers.get("Retry-After", "")
+        return errors.Unavailable(
+            message, status=code, retry_after_seconds=float(after) if after.isdigit() else None
+        )
+    kinds: dict[int, type[errors.KubeError]] = {
+        401: errors.Forbidden,
+        403: errors.Forbidden,
+        404: errors.NotFound,
+        409: errors.Conflict,
+        410: errors.Gone,
+    }
+    return kinds.get(code, errors.Invalid)(message, status=code)

@@ -1,0 +1,48 @@
+"""Take the frozen snapshots that pure code decides on, from the watched stores.
+
+Owns: one function a kind, and refreshing the stores for one key. Does not own: the stores
+(`informers`). Invariant: never waits on Ray.
+"""
+
+import asyncio
+
+from ray_operator import informers, names, records
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import observed
+
+
+class World:
+    """The stores of all children."""
+
+    def __init__(
+        self,
+        *,
+        pods: informers.Children[records.Pod],
+        services: informers.Children[records.Service],
+    ) -> None:
+        self._pods = pods
+        self._services = services
+
+    async def refresh(self, key: records.Key) -> None:
+        """Make the children of a RayCluster true to the server's newest state."""
+        selector = f"{names.CLUSTER_LABEL}={key.name}"
+        await asyncio.gather(
+            self._pods.relist_owned(key, selector), self._services.relist_owned(key, selector)
+        )
+
+    def raycluster(self, cluster: api.RayCluster) -> observed.Observed:
+        """Return the children whose controller is this cluster, by UID."""
+        metadata = cluster.metadata
+        key = records.Key(records.RAYCLUSTERS.kind, metadata.namespace, metadata.name)
+        return observed.Observed(
+            pods=tuple(
+                pod
+                for pod in self._pods.owned_by(key)
+                if pod.owner is not None and pod.owner.uid == metadata.uid
+            ),
+            services=tuple(
+                service
+                for service in self._services.owned_by(key)
+                if service.owner is not None and service.owner.uid == metadata.uid
+            ),
+        )

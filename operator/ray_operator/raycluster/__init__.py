@@ -1,0 +1,1 @@
+"""RayCluster: what there should be, what to do about it, and what to say of it. Pure."""

@@ -1,0 +1,64 @@
+"""What the world looks like for one RayCluster.
+
+Owns: the frozen snapshot and questions about one Pod in it. Does not own: reading it from the
+stores (`observe`). Invariant: only children controlled by this very cluster (by UID) are in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ray_operator import names, records, settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The children of a cluster, by name."""
+
+    pods: tuple[records.Pod, ...] = ()
+    services: tuple[records.Service, ...] = ()
+
+    def head_pods(self) -> Sequence[records.Pod]:
+        """Return the head Pods; more than one only in the moment of a replacement."""
+        return [pod for pod in self.pods if pod.labels.get(names.NODE_TYPE_LABEL) == names.HEAD]
+
+    def worker_pods(self, group: str | None = None) -> Sequence[records.Pod]:
+        """Return the worker Pods, of one group or of all."""
+        return [
+            pod
+            for pod in self.pods
+            if pod.labels.get(names.NODE_TYPE_LABEL) == names.WORKER
+            and (group is None or pod.labels.get(names.GROUP_LABEL) == group)
+        ]
+
+    def head_service(self) -> records.Service | None:
+        """Return the head Service, None when there is none yet."""
+        for service in self.services:
+            if service.labels.get(names.NODE_TYPE_LABEL) == names.HEAD:
+                return service
+        return None
+
+
+def is_ready(pod: records.Pod) -> bool:
+    """Tell whether the Pod runs and does its work."""
+    return pod.phase == "Running" and pod.ready is not False and pod.deletion_at is None
+
+
+def is_finished(pod: records.Pod) -> bool:
+    """Tell whether no container of the Pod runs or will run again."""
+    return pod.phase in {"Failed", "Succeeded"}
+
+
+def is_broken(pod: records.Pod) -> bool:
+    """Tell whether the Pod can't come back by itself and has to be replaced.
+
+    Source: KubeRay 1.7: a finished phase, or Ray's container terminated under `Never`.
+    """
+    ray = next((item for item in pod.containers if item.name == pod.ray_container), None)
+    stopped = ray is not None and ray.state == "terminated" and pod.restart_policy == "Never"
+    return is_finished(pod) or (pod.phase == "Running" and stopped)
+
+
+def is_stuck(pod: records.Pod, *, options: settings.Settings, now: datetime) -> bool:
+    """Tell whether the Pod should long be gone: its node no longer answers."""
+    return pod.deletion_at is not None and now - pod.deletion_at > options.stuck_after

@@ -1,0 +1,248 @@
+"""Say what is: the whole next status of a RayCluster from what was observed.
+
+Owns: status fields, condition types and reasons. Does not own: writing them (`reconcile`).
+Invariant: equal observations give an equal status, so that a steady cluster is never written.
+Source: KubeRay 1.7's status, whose `state` stays `ready` through later failures because clients
+rely on it; the condition `RayClusterReady` follows the present instead.
+"""
+
+import dataclasses
+import enum
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ray_operator import actions, conditions, records
+from ray_operator.api import raycluster as api
+from ray_operator.api import validate
+from ray_operator.raycluster import groups, plan, resources
+from ray_operator.raycluster import observed as seen
+
+
+class Type(enum.StrEnum):
+    """Condition types, in the order in which they are written."""
+
+    HEAD_POD_READY = "HeadPodReady"
+    PROVISIONED = "RayClusterProvisioned"
+    READY = "RayClusterReady"
+    SPEC_VALID = "RayClusterSpecValid"
+    REPLICA_FAILURE = "ReplicaFailure"
+
+
+class Reason(enum.StrEnum):
+    """Condition reasons that are ours; others are copied from Pods and actions."""
+
+    HEAD_POD_NOT_FOUND = "HeadPodNotFound"
+    HEAD_POD_RUNNING_AND_READY = "HeadPodRunningAndReady"
+    PODS_PROVISIONING = "RayClusterPodsProvisioning"
+    ALL_PODS_READY_FIRST_TIME = "AllPodRunningAndReadyFirstTime"
+    ALL_PODS_READY = "AllPodsRunningAndReady"
+    PODS_NOT_READY = "PodsNotReady"
+    VALID = "Valid"
+    INVALID_SPEC = "InvalidSpec"
+    UNKNOWN = "Unknown"
+
+
+READY_STATE = "ready"
+
+
+def next_status(
+    cluster: api.RayCluster, observed: seen.Observed, outcome: actions.Outcome, now: datetime
+) -> Mapping[str, Any] | None:
+    """Return the whole next status; None for a cluster that is another's or on its way out."""
+    if not plan.is_ours(cluster) or cluster.metadata.deletion_timestamp:
+        return None
+    previous = cluster.status
+    found = validate.errors(cluster)
+    status = dict(previous) if found else _measured(cluster, observed)
+    before = conditions.read(previous.get("conditions", ()))
+    spec_valid = _spec_valid(found)
+    if found:
+        current = [item for item in before if item.type != Type.SPEC_VALID]
+    else:
+        current = _conditions(cluster, observed, outcome=outcome, before=before)
+    order = list(Type)
+    current = sorted([*current, spec_valid], key=lambda item: _rank(order, item.type))
+    status["conditions"] = [
+        item.manifest()
+        for item in conditions.merge(
+            before, [_observed_at(item, cluster.metadata.generation) for item in current], now=now
+        )
+    ]
+    if not found:
+        _carry_state(status, previous, is_ready=_is_ready(cluster, observed, outcome), now=now)
+    status["observedGeneration"] = cluster.metadata.generation
+    old = {name: value for name, value in previous.items() if name != "lastUpdateTime"}
+    if status == old:
+        return previous
+    return {**status, "lastUpdateTime": conditions.timestamp(now)}
+
+
+def _rank(order: list[Type], type_: str) -> int:
+    return order.index(Type(type_)) if type_ in set(order) else len(order)
+
+
+def _observed_at(item: conditions.Condition, generation: int) -> conditions.Condition:
+    return dataclasses.replace(item, observed_generation=generation)
+
+
+def _measured(cluster: api.RayCluster, observed: seen.Observed) -> dict[str, Any]:
+    """Count Pods and resources, and locate the head. All counters are of Pods, not replicas."""
+    workers = _listed_workers(cluster, observed)
+    total = resources.totals(cluster)
+    specs = cluster.spec.worker_group_specs
+    return {
+        "availableWorkerReplicas": sum(pod.phase == "Running" for pod in workers),
+        "desiredCPU": total.cpu,
+        "desiredGPU": total.gpu,
+        "desiredMemory": total.memory,
+        "desiredTPU": total.tpu,
+        "desiredWorkerReplicas": sum(groups.desired_pods(group) for group in specs),
+        "endpoints": _endpoints(observed.head_service()),
+        "head": _head(observed),
+        "maxWorkerReplicas": groups.max_pods(specs),
+        "minWorkerReplicas": groups.min_pods(specs),
+        "readyWorkerReplicas": sum(pod.phase == "Running" and pod.ready is True for pod in workers),
+    }
+
+
+def _listed_workers(cluster: api.RayCluster, observed: seen.Observed) -> list[records.Pod]:
+    """Return the workers of groups that the spec still lists."""
+    return [
+        pod
+        for group in cluster.spec.worker_group_specs
+        for pod in observed.worker_pods(group.group_name)
+    ]
+
+
+def _endpoints(service: records.Service | None) -> dict[str, str]:
+    """Map port names to the port to dial: the node port if there is one, else the target."""
+    if service is None:
+        return {}
+    return {
+        port.name: str(port.node_port or port.target or port.port)
+        for port in service.ports
+        if port.name
+    }
+
+
+def _head_pod(observed: seen.Observed) -> records.Pod | None:
+    """Return the head to speak of: one that stays rather than one that goes."""
+    heads = sorted(observed.head_pods(), key=lambda pod: (pod.deletion_at is not None, pod.name))
+    return heads[0] if heads else None
+
+
+def _head(observed: seen.Observed) -> dict[str, str]:
+    head: dict[str, str] = {}
+    if pod := _head_pod(observed):
+        head["podName"] = pod.name
+        if pod.ip:
+            head["podIP"] = pod.ip
+    if service := observed.head_service():
+        head["serviceName"] = service.name
+        address = head.get("podIP", "") if service.cluster_ip == "None" else service.cluster_ip
+        if address:
+            head["serviceIP"] = address
+    return head
+
+
+def _is_ready(cluster: api.RayCluster, observed: seen.Observed, outcome: actions.Outcome) -> bool:
+    """Tell whether every expected Pod is there and ready, and nothing failed in this pass."""
+    pods = [*observed.head_pods(), *_listed_workers(cluster, observed)]
+    wanted = 1 + sum(groups.desired_pods(group) for group in cluster.spec.worker_group_specs)
+    staying = [pod for pod in pods if pod.deletion_at is None]
+    return (
+        not outcome.failures
+        and len(staying) == wanted
+        and all(seen.is_ready(pod) for pod in staying)
+    )
+
+
+def _carry_state(
+    status: dict[str, Any], previous: Mapping[str, Any], *, is_ready: bool, now: datetime
+) -> None:
+    """Keep the sticky `state` and when each state began."""
+    times = dict(previous.get("stateTransitionTimes", {}))
+    state = READY_STATE if is_ready else previous.get("state", "")
+    if state and state != previous.get("state"):
+        times[state] = conditions.timestamp(now)
+    if state:
+        status["state"] = state
+    if times:
+        status["stateTransitionTimes"] = times
+
+
+def _conditions(
+    cluster: api.RayCluster,
+    observed: seen.Observed,
+    *,
+    outcome: actions.Outcome,
+    before: tuple[conditions.Condition, ...],
+) -> list[conditions.Condition]:
+    ready = _is_ready(cluster, observed, outcome)
+    found = [_head_ready(observed), _provisioned(before, ready=ready)]
+    found.append(_cluster_ready(cluster, observed, ready=ready))
+    if failures := outcome.failures:
+        first = failures[0]
+        assert first.error is not None
+        reason = first.action.reasons.condition
+        message = f"{first.name}: {first.error.message}"
+        found.append(_condition(Type.REPLICA_FAILURE, "True", reason, message))
+    return found
+
+
+def _condition(type_: Type, status: str, reason: str, message: str = "") -> conditions.Condition:
+    return conditions.Condition(type=type_, status=status, reason=reason, message=message)
+
+
+def _head_ready(observed: seen.Observed) -> conditions.Condition:
+    head = _head_pod(observed)
+    if head is None:
+        return _condition(
+            Type.HEAD_POD_READY, "False", Reason.HEAD_POD_NOT_FOUND, "Head Pod not found"
+        )
+    if head.ready:
+        reason = _reason(head.ready_reason, Reason.HEAD_POD_RUNNING_AND_READY)
+        return _condition(Type.HEAD_POD_READY, "True", reason, head.ready_message)
+    failing = next(
+        (item for item in head.containers if item.state in {"waiting", "terminated"}), None
+    )
+    if head.ready_reason == "ContainersNotReady" and failing is not None:
+        message = f"{head.ready_message}; {failing.name}: {failing.message or failing.reason}"
+        reason = _reason(failing.reason, Reason.UNKNOWN)
+        return _condition(Type.HEAD_POD_READY, "False", reason, message)
+    reason = _reason(head.ready_reason, Reason.UNKNOWN)
+    return _condition(Type.HEAD_POD_READY, "False", reason, head.ready_message)
+
+
+def _reason(given: str, otherwise: Reason) -> str:
+    """Return a reason that the API server accepts; one bad reason would lose the whole status."""
+    return given if re.fullmatch(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", given) else otherwise
+
+
+def _provisioned(before: tuple[conditions.Condition, ...], *, ready: bool) -> conditions.Condition:
+    if ready or conditions.is_true(before, Type.PROVISIONED):
+        message = "All Ray Pods are ready for the first time"
+        return _condition(Type.PROVISIONED, "True", Reason.ALL_PODS_READY_FIRST_TIME, message)
+    message = "RayCluster Pods are being provisioned for the first time"
+    return _condition(Type.PROVISIONED, "False", Reason.PODS_PROVISIONING, message)
+
+
+def _cluster_ready(
+    cluster: api.RayCluster, observed: seen.Observed, *, ready: bool
+) -> conditions.Condition:
+    if ready:
+        return _condition(Type.READY, "True", Reason.ALL_PODS_READY)
+    heads = sum(seen.is_ready(pod) for pod in observed.head_pods())
+    workers = sum(seen.is_ready(pod) for pod in _listed_workers(cluster, observed))
+    wanted = sum(groups.desired_pods(group) for group in cluster.spec.worker_group_specs)
+    message = f"{heads} of 1 head and {workers} of {wanted} workers ready"
+    return _condition(Type.READY, "False", Reason.PODS_NOT_READY, message)
+
+
+def _spec_valid(found: list[validate.FieldError]) -> conditions.Condition:
+    if not found:
+        return _condition(Type.SPEC_VALID, "True", Reason.VALID)
+    message = "; ".join(f"{error.path}: {error.message}" for error in found)
+    return _condition(Type.SPEC_VALID, "False", Reason.INVALID_SPEC, message)

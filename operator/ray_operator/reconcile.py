@@ -1,0 +1,236 @@
+"""The one loop, the same for every kind: observe, plan, apply, status, requeue.
+
+Owns: the order of a pass, the retry policy, status writes and events. Does not own: anything that
+differs between kinds (a `Kind` is handed in). Invariant: a pass depends on nothing but the stores,
+so it may end anywhere and start again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from ray_operator import (
+    actions,
+    apply,
+    errors,
+    events,
+    kube,
+    metrics,
+    records,
+    resources,
+    settings,
+    workqueue,
+)
+
+SLOW_PASS = timedelta(minutes=3)
+"""A pass that takes longer hangs: every request in it has a time-out of its own."""
+
+_log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+O = TypeVar("O")  # noqa: E741 - the Observed of a kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Generic[R, O]):
+    """All that the loop must know of a kind.
+
+    Attributes:
+        refresh: make the children of the key true to the server's newest state.
+        next_status: the whole next status; None leaves the status alone.
+    """
+
+    resource: records.Resource
+    decode: Callable[[bytes], R]
+    refresh: Callable[[records.Key], Awaitable[None]]
+    observe: Callable[[R], O]
+    plan: Callable[[R, O, settings.Settings, datetime], actions.Plan]
+    next_status: Callable[[R, O, actions.Outcome, datetime], Mapping[str, Any] | None]
+
+
+class _Envelope(msgspec.Struct):
+    """What the loop itself reads of one of our resources."""
+
+    metadata: dict[str, Any]
+    status: dict[str, Any] = {}
+
+
+class Reconciler:
+    """Work keys off the queue, `concurrency` at a time."""
+
+    def __init__(
+        self,
+        client: kube.Kube,
+        *,
+        kinds: Mapping[str, Kind[Any, Any]],
+        store: resources.Resources,
+        queue: workqueue.WorkQueue,
+        applier: apply.Applier,
+        options: settings.Settings,
+        concurrency: int,
+        may_write: Callable[[], bool],
+    ) -> None:
+        self._client = client
+        self._kinds = kinds
+        self._store = store
+        self._queue = queue
+        self._applier = applier
+        self._settings = options
+        self._concurrency = concurrency
+        self._may_write = may_write
+        self._distrusted: set[records.Key] = set()
+        self._running: dict[records.Key, float] = {}
+        self._draining = False
+        self._idle = asyncio.Event()
+        self._working_since = math.inf
+
+    async def run(self) -> None:
+        """Work until cancelled. Every known key gets a pass first."""
+        for key in self._store.known():
+            self._queue.add(key)
+        self._working_since = time.monotonic()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._concurrency):
+                    group.create_task(self._work())
+            await asyncio.Event().wait()  # drained: nothing is left but to be cancelled
+        finally:
+            self._working_since = math.inf
+
+    async def drain(self, timeout: timedelta) -> None:
+        """Take no more keys and wait for the passes that run, at most that long."""
+        self._draining = True
+        self._idle.clear()
+        if self._running:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), timeout.total_seconds())
+
+    def is_stuck(self) -> bool:
+        """Tell whether a pass hangs, or keys wait and no worker takes them."""
+        now, limit = time.monotonic(), SLOW_PASS.total_seconds()
+        oldest = min(self._running.values(), default=now)
+        stalled = min(self._queue.stalled_for().total_seconds(), now - self._working_since)
+        return now - oldest > limit or stalled > limit
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            if self._draining:
+                self._queue.done(key)
+                return
+            started = self._running[key] = time.monotonic()
+            try:
+                result = await self._pass(key)
+            except errors.NotLeading:
+                result = "error"
+            except Exception:  # noqa: BLE001 - the worker boundary: one resource mustn't stop the rest
+                _log.exception("%s %s/%s: internal error", *key)
+                self._queue.add_backed_off(key)
+                result = "error"
+            finally:
+                del self._running[key]
+                if not self._running:
+                    self._idle.set()
+                self._queue.done(key)
+            controller = key.kind.lower()
+            metrics.reconcile_seconds.labels(controller).observe(time.monotonic() - started)
+            metrics.reconciles.labels(controller, result).inc()
+            if result == "error":
+                metrics.reconcile_errors.labels(controller).inc()
+
+    async def _pass(self, key: records.Key) -> str:
+        data = self._store.get(key)
+        if data is None:
+            self._queue.forget(key)
+            self._distrusted.discard(key)
+            return "success"
+        kind = self._kinds[key.kind]
+        try:
+            if key in self._distrusted:
+                await kind.refresh(key)
+                self._distrusted.discard(key)
+            resource = kind.decode(data)
+            now = datetime.now(UTC)
+            plan = kind.plan(resource, kind.observe(resource), self._settings, now)
+            outcome = await self._applier.apply(plan.actions)
+            await self._write_status(key, kind, resource=resource, data=data, outcome=outcome)
+        except errors.KubeError as error:
+            return self._retry(key, error)
+        await self._tell(key, data, outcome)
+        for result in outcome.failures:
+            assert result.error is not None
+            self._retry(key, result.error)
+        if outcome.failures:
+            return "error"
+        self._queue.succeeded(key)
+        self._queue.add_after(key, plan.requeue_after or self._settings.resync)
+        return "success" if plan.requeue_after is None else "requeue_after"
+
+    def _retry(self, key: records.Key, error: errors.KubeError) -> str:
+        """Apply the one retry policy: back off, and look at the truth if the outcome is open."""
+        _log.warning("%s %s/%s: %s", *key, error.message)
+        after = 0.0
+        if isinstance(error, errors.Unavailable):
+            self._distrusted.add(key)
+            after = error.retry_after_seconds or 0.0
+        self._queue.add_backed_off(key, at_least_seconds=after)
+        return "error"
+
+    async def _write_status(
+        self,
+        key: records.Key,
+        kind: Kind[R, O],
+        *,
+        resource: R,
+        data: bytes,
+        outcome: actions.Outcome,
+    ) -> None:
+        status = kind.next_status(resource, kind.observe(resource), outcome, datetime.now(UTC))
+        if status is None:
+            return
+        envelope = msgspec.json.decode(data, type=_Envelope)
+        patch = merge_patch(envelope.status, status)
+        if not patch:
+            return
+        if not self._may_write():
+            raise errors.NotLeading
+        try:
+            answer = await self._client.patch_status(
+                kind.resource,
+                key.namespace,
+                key.name,
+                status=patch,
+                resource_version=envelope.metadata["resourceVersion"],
+            )
+        except errors.NotFound:  # deleted meanwhile: its event is on the way
+            return
+        self._store.put(key, msgspec.json.decode(answer), tell=False)
+
+    async def _tell(self, key: records.Key, data: bytes, outcome: actions.Outcome) -> None:
+        metadata = msgspec.json.decode(data, type=_Envelope).metadata
+        regarding = events.regarding(self._kinds[key.kind].resource, metadata)
+        for event in actions.events(outcome):
+            if not self._may_write():
+                raise errors.NotLeading
+            await events.post(self._client, regarding, event, now=datetime.now(UTC))
+
+
+def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the RFC 7386 patch that turns `old` into `new`; empty when they are equal."""
+    patch: dict[str, Any] = {name: None for name in old if name not in new}
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            if nested := merge_patch(before, value):
+                patch[name] = nested
+        elif name not in old or before != value:
+            patch[name] = value
+    return patch

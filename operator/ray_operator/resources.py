@@ -1,0 +1,76 @@
+"""Our own resources as last seen: compact JSON by key.
+
+Owns: the store that kopf's events and the resync fill. Does not own: decoding (`api`) or watching
+(`handlers`). Invariant: an entry never goes back in time; what the store holds is exactly what the
+API server sent, less `managedFields`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from ray_operator import informers, records
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One resource: its identity, version and whole JSON."""
+
+    uid: str
+    resource_version: str
+    data: bytes
+
+
+class Resources:
+    """Keep entries by key; `changed` is told of every change that a pass could care for."""
+
+    def __init__(self, changed: Callable[[records.Key], None]) -> None:
+        self._entries: dict[records.Key, Entry] = {}
+        self._changed = changed
+
+    def get(self, key: records.Key) -> bytes | None:
+        """Return the resource's JSON, None when it is gone."""
+        entry = self._entries.get(key)
+        return entry.data if entry else None
+
+    def known(self) -> list[records.Key]:
+        """Return the keys of all resources."""
+        return list(self._entries)
+
+    def put(self, key: records.Key, body: dict[str, Any], *, tell: bool = True) -> None:
+        """Take in an object unless a newer one is here. `tell=False` for our own writes."""
+        metadata = body["metadata"]
+        standing = self._entries.get(key)
+        version, uid = metadata["resourceVersion"], metadata["uid"]
+        if standing and not informers.is_newer(version, standing.resource_version):
+            return
+        slim = {**body, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}
+        self._entries[key] = Entry(uid, version, msgspec.json.encode(slim))
+        if tell:
+            self._changed(key)
+
+    def drop(self, key: records.Key, uid: str) -> None:
+        """Forget the object of that UID; a younger one of the same name stays."""
+        standing = self._entries.get(key)
+        if standing and standing.uid == uid:
+            del self._entries[key]
+            self._changed(key)
+
+    def reconcile(
+        self, kind: str, listed: Iterable[tuple[records.Key, str, str]]
+    ) -> list[records.Key]:
+        """Drop what a complete list of the kind lacks; return the keys to fetch.
+
+        `listed` holds key, UID and resource version. A key is to be fetched when it is missing
+        here or older than listed: its watch event was missed, or is still on its way.
+        """
+        seen = {key: (uid, version) for key, uid, version in listed}
+        for key in [key for key in self._entries if key.kind == kind and key not in seen]:
+            self.drop(key, self._entries[key].uid)
+        return [
+            key
+            for key, (uid, version) in seen.items()
+            if (standing := self._entries.get(key)) is None
+            or standing.uid != uid
+            or informers.is_newer(version, standing.resource_version)
+        ]

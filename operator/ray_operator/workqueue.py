@@ -1,0 +1,106 @@
+"""A keyed async work queue: what is waiting, what is being worked on, what comes back later.
+
+Owns: deduplication, one worker a key, delayed and backed-off keys. Does not own: what a key means.
+Invariant: a key added while it is being worked on is worked on once more afterwards; a key is
+never handed to two workers.
+Source: the semantics are those of client-go's workqueue, which operators are used to.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from datetime import timedelta
+
+from ray_operator import metrics, records
+
+FIRST_BACKOFF_SECONDS = 0.1
+LAST_BACKOFF_SECONDS = 60.0
+
+
+class WorkQueue:
+    """Hand each key to one worker at a time, soonest first."""
+
+    def __init__(self) -> None:
+        self._ready: deque[records.Key] = deque()
+        self._waiting: set[records.Key] = set()
+        self._working: set[records.Key] = set()
+        self._again: set[records.Key] = set()
+        self._timers: dict[records.Key, asyncio.TimerHandle] = {}
+        self._failures: dict[records.Key, int] = {}
+        self._wakeup = asyncio.Event()
+        self._oldest_wait = time.monotonic()
+
+    def add(self, key: records.Key) -> None:
+        """Ask for a pass as soon as a worker is free."""
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+        if key in self._working:
+            self._again.add(key)
+        elif key not in self._waiting:
+            if not self._ready:
+                self._oldest_wait = time.monotonic()
+            self._waiting.add(key)
+            self._ready.append(key)
+            self._wakeup.set()
+        self._measure()
+
+    def add_after(self, key: records.Key, delay: timedelta) -> None:
+        """Ask for a pass after `delay`; a sooner request that stands already wins."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + delay.total_seconds()
+        standing = self._timers.get(key)
+        if standing is not None:
+            if standing.when() <= due:
+                return
+            standing.cancel()
+        self._timers[key] = loop.call_at(due, self._due, key)
+
+    def add_backed_off(self, key: records.Key, *, at_least_seconds: float = 0.0) -> None:
+        """Ask for a pass after a delay that doubles with each failure, with jitter."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        delay = min(FIRST_BACKOFF_SECONDS * 2 ** min(failures, 16), LAST_BACKOFF_SECONDS)
+        delay *= random.uniform(0.75, 1.25)
+        self.add_after(key, timedelta(seconds=max(delay, at_least_seconds)))
+
+    def succeeded(self, key: records.Key) -> None:
+        """Forget the failures of the key."""
+        self._failures.pop(key, None)
+
+    def forget(self, key: records.Key) -> None:
+        """Drop all that is remembered of a key whose object is gone."""
+        self._failures.pop(key, None)
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+
+    async def get(self) -> records.Key:
+        """Wait for a key and mark it as being worked on; `done` must follow."""
+        while not self._ready:
+            self._wakeup.clear()
+            await self._wakeup.wait()
+        key = self._ready.popleft()
+        self._oldest_wait = time.monotonic()
+        self._waiting.discard(key)
+        self._working.add(key)
+        self._measure()
+        return key
+
+    def done(self, key: records.Key) -> None:
+        """End the work on a key; it is queued again if it was asked for meanwhile."""
+        self._working.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+    def stalled_for(self) -> timedelta:
+        """Tell how long keys have been waiting without any being taken."""
+        waited = time.monotonic() - self._oldest_wait if self._ready else 0.0
+        return timedelta(seconds=waited)
+
+    def _due(self, key: records.Key) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
+
+    def _measure(self) -> None:
+        metrics.queue_depth.labels("ray-operator").set(len(self._ready))

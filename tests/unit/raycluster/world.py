@@ -1,0 +1,97 @@
+"""A frozen fake of the cluster's children: apply plans to it until nothing is left to do."""
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from ray_operator import actions, names, records, wire
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import observed as seen
+from ray_operator.raycluster import plan
+from tests.unit import builders
+
+RUNNING: dict[str, Any] = {
+    "phase": "Running",
+    "podIP": "10.0.0.1",
+    "conditions": [{"type": "Ready", "status": "True"}],
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class World:
+    """Pods and Services as they would be read back from the API server."""
+
+    observed: seen.Observed = dataclasses.field(default_factory=seen.Observed)
+    serial: int = 0
+
+    def apply(self, todo: Sequence[actions.Action]) -> "World":
+        world = self
+        for action in todo:
+            world = (
+                world._delete(action)
+                if isinstance(action, actions.Delete)
+                else world._create(action)
+            )
+        return world
+
+    def settle(self) -> "World":
+        """Let time pass: what terminates is gone (what was created already runs)."""
+        pods = tuple(pod for pod in self.observed.pods if pod.deletion_at is None)
+        return dataclasses.replace(self, observed=dataclasses.replace(self.observed, pods=pods))
+
+    def shape(self) -> list[tuple[str, str, str]]:
+        """Tell what there is, without names: the kind or group, and the replica index."""
+        pods = [
+            (
+                "Pod",
+                pod.labels[names.GROUP_LABEL],
+                pod.labels.get(names.REPLICA_INDEX_LABEL, ""),
+            )
+            for pod in self.observed.pods
+        ]
+        return sorted([*pods, *(("Service", item.name, "") for item in self.observed.services)])
+
+    def _create(self, action: actions.Create) -> "World":
+        serial = self.serial + 1
+        meta = dict(action.manifest["metadata"])
+        meta["name"] = meta.get("name") or f"{meta['generateName']}{serial:05}"
+        meta |= {
+            "uid": f"uid-{serial}",
+            "resourceVersion": str(serial),
+            "creationTimestamp": (builders.NOW - timedelta(minutes=5)).isoformat(),
+        }
+        status = RUNNING if action.resource == records.PODS else {}
+        data = msgspec.json.encode({**action.manifest, "metadata": meta, "status": status})
+        observed = self.observed
+        if action.resource == records.PODS:
+            observed = dataclasses.replace(observed, pods=(*observed.pods, wire.pod(data)))
+        else:
+            services = (*observed.services, wire.service(data))
+            observed = dataclasses.replace(observed, services=services)
+        return dataclasses.replace(self, observed=observed, serial=serial)
+
+    def _delete(self, action: actions.Delete) -> "World":
+        pods = tuple(
+            msgspec.structs.replace(pod, deletion_at=builders.NOW) if pod.uid == action.uid else pod
+            for pod in self.observed.pods
+        )
+        return dataclasses.replace(self, observed=dataclasses.replace(self.observed, pods=pods))
+
+
+def decide(cluster: api.RayCluster, world: World) -> actions.Plan:
+    return plan.plan(cluster, world.observed, builders.SETTINGS, builders.NOW)
+
+
+def converge(cluster: api.RayCluster, world: World, *, crash_after: int | None = None) -> World:
+    """Plan and apply until a plan is empty; the first plan stops after `crash_after` actions."""
+    for number in range(10):
+        todo = decide(cluster, world).actions
+        if not todo:
+            return world
+        if number == 0 and crash_after is not None:
+            todo = todo[:crash_after]
+        world = world.apply(todo).settle()
+    raise AssertionError(f"still not quiet after 10 rounds: {todo}")

@@ -1,0 +1,66 @@
+"""The queue hands out each key once, to one worker at a time."""
+
+import asyncio
+from datetime import timedelta
+
+from ray_operator import records, workqueue
+
+A = records.Key("RayCluster", "ns1", "a")
+B = records.Key("RayCluster", "ns1", "b")
+
+
+async def test_a_key_added_twice_is_handed_out_once() -> None:
+    queue = workqueue.WorkQueue()
+    for key in (A, A, B):
+        queue.add(key)
+    assert [await queue.get(), await queue.get()] == [A, B]
+
+
+async def test_a_key_added_while_worked_on_comes_back_after_done_only() -> None:
+    queue = workqueue.WorkQueue()
+    queue.add(A)
+    assert await queue.get() == A
+    queue.add(A)
+    queue.add(B)
+    assert await queue.get() == B
+    queue.done(A)
+    assert await queue.get() == A
+
+
+async def test_a_getter_that_waits_is_woken() -> None:
+    queue = workqueue.WorkQueue()
+    getter = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add(A)
+    assert await getter == A
+
+
+async def test_the_sooner_of_two_delays_wins_and_add_beats_both() -> None:
+    queue = workqueue.WorkQueue()
+    queue.add_after(A, timedelta(hours=1))
+    queue.add_after(A, timedelta())
+    queue.add_after(B, timedelta(hours=1))
+    assert await queue.get() == A
+    queue.add(B)
+    assert await queue.get() == B
+    queue.done(A)
+    queue.done(B)
+    assert queue.stalled_for() == timedelta()
+
+
+async def test_backoff_doubles_until_success() -> None:
+    queue = workqueue.WorkQueue()
+    loop = asyncio.get_running_loop()
+
+    def delay() -> float:
+        queue.add_backed_off(A)
+        timer = queue._timers.pop(A)
+        timer.cancel()
+        return timer.when() - loop.time()
+
+    delays = [delay() for _ in range(12)]
+    assert 0.07 < delays[0] < 0.13
+    assert 1.1 < delays[4] < 2.1
+    assert 44 < delays[11] < 76
+    queue.succeeded(A)
+    assert delay() < 0.13
