@@ -1,0 +1,79 @@
+# What a developer types. `make help` lists the targets; `.ci/run` runs `make test`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.8
+UV := .tools/uv-$(UV_VERSION)/bin/uv
+BIN := .venv/bin
+LOCALCLUSTER := $(BIN)/python -m localcluster
+ARGS ?=
+
+# The machine's Python and the machine's certificates: nothing is fetched but packages.
+export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS := true
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: images ## Bring up a cluster and the operator, run a Ray cluster and a job on it
+	@LOCALCLUSTER="$(LOCALCLUSTER)" scripts/demo.sh
+
+.PHONY: test
+test: ## Everything CI runs: check, then the e2e tests on a local cluster
+	@$(MAKE) check
+	@$(MAKE) e2e
+
+.PHONY: check
+check: install ## Format, lint, types, import layers, generated files, unit tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/unit
+
+.PHONY: unit
+unit: install ## The unit tests alone (ARGS="-k …" selects)
+	$(BIN)/pytest tests/unit $(ARGS)
+
+# A cluster of one's own: KUBECONFIG=… OPERATOR_IMAGE=… make e2e
+.PHONY: e2e
+e2e: $(if $(KUBECONFIG),install,images) ## The e2e tests (ARGS="-k …"); KUBECONFIG=… OPERATOR_IMAGE=… uses that cluster
+	$(BIN)/pytest tests/e2e -m "not full" $(ARGS)
+
+.PHONY: e2e-full
+e2e-full: $(if $(KUBECONFIG),install,images) ## The e2e tests with the long campaigns
+	$(BIN)/pytest tests/e2e $(ARGS)
+
+.PHONY: cluster
+cluster: install ## Bring up the local cluster
+	$(LOCALCLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: install ## Take the local cluster down
+	$(LOCALCLUSTER) down
+
+.PHONY: kubeconfig
+kubeconfig: install ## Print the local cluster's kubeconfig path (with make -s)
+	@$(LOCALCLUSTER) kubeconfig
+
+.PHONY: images
+images: cluster ## Build the operator's and Ray's images and load them into the local cluster
+	$(LOCALCLUSTER) images
+
+.PHONY: crds
+crds: install ## Write the generated files: CRDs and RBAC rules
+	$(BIN)/python -m scripts.generate
+
+.PHONY: install
+install: $(UV) ## Install the locked dependencies into .venv
+	@$(UV) sync --locked --quiet
+
+$(UV):
+	@python3 -c 'import ensurepip' 2>/dev/null || { \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends python3 python3-venv; } >&2
+	@python3 -m venv $(@D)/..
+	@$(@D)/pip install --quiet uv==$(UV_VERSION)
