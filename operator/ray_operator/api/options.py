@@ -6,11 +6,11 @@ Source: KubeRay 1.7, `ray.io/v1` RayClusterSpec.
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
-from ray_operator.api.base import Int32, Json, Model, Opaque, Quantity, one_of
+from ray_operator.api.base import Json, Model, Opaque, Quantity, one_of
 
-NonNegative = Annotated[Int32, Field(json_schema_extra={"minimum": 0})]
+NonNegative = Annotated[int, WithJsonSchema({"type": "integer", "format": "int32", "minimum": 0})]
 """An int32 whose lower bound the CRD enforces (the model reads what is stored)."""
 
 
