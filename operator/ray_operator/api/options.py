@@ -115,7 +115,7 @@ class AuthOptions(Model):
     """Whether a token is asked for."""
     secret_name: str | None = None
     """An existing Secret with the token under the key auth_token."""
-    enable_k8s_token_auth: bool | None = None
+    enable_k8s_token_auth: bool | None = Field(None, alias="enableK8sTokenAuth")
     """Accept Kubernetes tokens instead of a secret of the cluster."""
 
 

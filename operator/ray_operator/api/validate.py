@@ -22,6 +22,10 @@ _SUBDOMAIN = re.compile(
     r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.ASCII
 )
 _LABEL_PART = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
+_LABEL_RULE = (
+    "must be at most 63 letters, digits, '-', '_' and '.', starting and ending with a letter or"
+    " digit"
+)
 _RESOURCE_PARAMS = ("num-cpus", "num-gpus", "memory", "resources")
 
 
@@ -79,11 +83,7 @@ def _group_name(path: str, name: str, count: int) -> Iterator[FieldError]:
     if not name:
         yield FieldError(path, "is empty: name the group")
     elif not _LABEL_PART.fullmatch(name):
-        yield FieldError(
-            path,
-            f"{name!r} can't be a label value: use at most 63 letters, digits, '-', '_' and '.',"
-            " starting and ending with a letter or digit",
-        )
+        yield FieldError(path, f"{name!r} names Pods in a label: it {_LABEL_RULE}")
     if count > 1:
         yield FieldError(path, f"{name!r} names {count} groups: give each its own name")
 
@@ -115,17 +115,10 @@ def _labels(path: str, labels: Mapping[str, str]) -> Iterator[FieldError]:
         prefix, slash, name = key.rpartition("/")
         is_prefix = not slash or (len(prefix) <= 253 and _SUBDOMAIN.fullmatch(prefix))
         if not is_prefix or not _LABEL_PART.fullmatch(name):
-            yield FieldError(
-                f"{path}[{key}]",
-                "the key must be at most 63 letters, digits, '-', '_' and '.', starting and ending"
-                " with a letter or digit; a DNS name and '/' may precede it",
-            )
+            message = f"the key {_LABEL_RULE}; a DNS name and '/' may precede it"
+            yield FieldError(f"{path}[{key}]", message)
         if value and not _LABEL_PART.fullmatch(value):
-            yield FieldError(
-                f"{path}[{key}]",
-                f"the value {value!r} must be at most 63 letters, digits, '-', '_' and '.',"
-                " starting and ending with a letter or digit",
-            )
+            yield FieldError(f"{path}[{key}]", f"the value {value!r} {_LABEL_RULE}")
 
 
 def _custom_resources(path: str, flag: str) -> Iterator[FieldError]:

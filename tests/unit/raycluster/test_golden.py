@@ -13,14 +13,13 @@ from unittest.mock import ANY
 import pytest
 import yaml
 
-from ray_operator import names
+from ray_operator import names, settings
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import desired
-from tests.unit import builders
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = ["sample", "user-command", "http-probes", "v1alpha1"]
-SETTINGS = builders.settings.Settings(version="nightly")
+SETTINGS = settings.Settings(version="nightly")
 
 
 class Absent:

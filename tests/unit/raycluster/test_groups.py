@@ -1,3 +1,5 @@
+"""Counts of replicas and Pods."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""Flags of `ray start`."""
+
 from typing import Any
 
 import pytest

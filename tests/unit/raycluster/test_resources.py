@@ -1,3 +1,5 @@
+"""What Pods ask of Kubernetes, summed up."""
+
 from typing import Any
 
 import pytest

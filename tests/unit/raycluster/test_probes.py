@@ -1,0 +1,116 @@
+"""Probes of the Ray container."""
+
+from typing import Any
+
+import pytest
+
+from ray_operator import names, settings
+from ray_operator.raycluster import desired
+from tests.unit import builders
+
+
+def container(pod: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = pod["spec"]["containers"][0]
+    return found
+
+
+def cluster_of(*, version: str | None, image: str = "img", **more: Any) -> Any:
+    ray = {"name": "ray", "image": image, **more.pop("ray", {})}
+    template = {"spec": {"containers": [ray]}}
+    params = {"rayStartParams": {"dashboard-agent-listen-port": "1111", "dashboard-port": "2222"}}
+    return builders.raycluster(
+        rayVersion=version,
+        headGroupSpec={"template": template, **params},
+        groups=[{**builders.group(template=template), **params}],
+        **more,
+    )
+
+
+def pods(cluster: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    (group,) = cluster.spec.worker_group_specs
+    head = desired.head_pod(cluster, settings=builders.SETTINGS)
+    worker = desired.worker_pod(cluster, group, replica_index=0, settings=builders.SETTINGS)
+    return container(head), container(worker)
+
+
+def checks(probe: dict[str, Any]) -> str:
+    bash, flag, script = probe["exec"]["command"]
+    assert (bash, flag) == ("bash", "-c")
+    return str(script.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("version", "image", "is_http"),
+    [
+        ("2.53.0", "img", True),
+        ("v2.60", "img", True),
+        ("2.52.9", "img", False),
+        ("nightly", "rayproject/ray:2.60.0", False),
+        (None, "img", False),
+        (None, "rayproject/ray:2.53.0-py312-gpu", True),
+        (None, "mirror.example:5000/rayproject/ray-ml:2.53.1@sha256:abc", True),
+        (None, "rayproject/ray:2.46.0", False),
+        (None, "rayproject/ray:latest", False),
+        ("", "rayproject/ray:2.60.0", True),
+        (None, "mirror/notrayproject/ray:2.60.0", False),
+    ],
+)
+def test_plain_http_since_ray_has_the_endpoint(
+    version: str | None, image: str, *, is_http: bool
+) -> None:
+    head, worker = pods(cluster_of(version=version, image=image))
+    for each in (head, worker):
+        assert ("httpGet" in each["livenessProbe"]) is is_http
+        assert ("httpGet" in each["readinessProbe"]) is is_http
+
+
+def test_http_probes_ask_the_agent() -> None:
+    head, worker = pods(cluster_of(version="2.60.0"))
+    for each, timeout in ((head, 5), (worker, 2)):
+        common = {
+            "httpGet": {"path": "/api/healthz", "port": 1111},
+            "periodSeconds": 5,
+            "successThreshold": 1,
+            "timeoutSeconds": timeout,
+        }
+        liveness = {**common, "initialDelaySeconds": 30, "failureThreshold": 120}
+        assert each["livenessProbe"] == liveness
+        readiness = {**common, "initialDelaySeconds": 10, "failureThreshold": 10}
+        assert each["readinessProbe"] == readiness
+
+
+def test_older_ray_is_asked_by_bash() -> None:
+    head, worker = pods(cluster_of(version="2.46.0"))
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert checks(head[probe]) == (
+            "ask 1111 /api/local_raylet_healthz && ask 2222 /api/gcs_healthz"
+        )
+        assert checks(worker[probe]) == "ask 1111 /api/local_raylet_healthz"
+        assert (head[probe]["timeoutSeconds"], worker[probe]["timeoutSeconds"]) == (5, 5)
+
+
+def test_workers_of_a_service_are_ready_when_their_proxy_is() -> None:
+    labels = {names.ORIGIN_KIND_LABEL: "RayService"}
+    ports = [{"name": "serve", "containerPort": 3333}]
+    head, worker = pods(
+        cluster_of(version="2.60.0", metadata={"labels": labels}, ray={"ports": ports})
+    )
+    assert "httpGet" in head["readinessProbe"]
+    assert "httpGet" in worker["livenessProbe"]
+    assert checks(worker["readinessProbe"]) == (
+        "ask 1111 /api/local_raylet_healthz && ask 3333 /-/healthz"
+    )
+    assert worker["readinessProbe"]["failureThreshold"] == 1
+
+
+def test_probes_of_the_user_stay_each_by_itself() -> None:
+    mine = {"tcpSocket": {"port": 1}}
+    head, _ = pods(cluster_of(version="2.60.0", ray={"livenessProbe": mine}))
+    assert head["livenessProbe"] == mine
+    assert "httpGet" in head["readinessProbe"]
+
+
+def test_no_probes_where_switched_off() -> None:
+    options = settings.Settings(version="test", inject_probes=False)
+    head = container(desired.head_pod(cluster_of(version="2.60.0"), settings=options))
+    assert not {"livenessProbe", "readinessProbe"} & set(head)
