@@ -88,18 +88,25 @@ class Watcher:
         """Run kopf; when it ends, make good what was missed and run it again."""
         while True:
             try:
-                await kopf.operator(
-                    registry=self._registry(),
-                    settings=_settings(),
-                    standalone=True,
-                    clusterwide=not self._namespaces,
-                    namespaces=list(self._namespaces),
-                )
+                await self._run_kopf()
                 _log.warning("the watch ended; starting again")
             except Exception as error:  # noqa: BLE001 - whatever ends kopf, we go on
                 _log.warning("the watch failed, starting again: %r", error)
             await asyncio.sleep(RETRY_SECONDS)
             await self._sync_until_done()
+
+    async def _run_kopf(self) -> None:
+        """Run kopf until it ends. In between it must not keep the process's signals."""
+        others = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
+            registry=self._registry(),
+            settings=_settings(),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=list(self._namespaces),
+        )
+        self._started()
+        await kopf.run_tasks(tasks, ignored=others)
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -113,16 +120,12 @@ class Watcher:
             else:
                 self._store.put(key, body)
 
-        async def startup(**_: Any) -> None:
-            self._started()
-
         async def login(**_: Any) -> kopf.ConnectionInfo:
             return _connection(self._access)
 
         for kind in self._kinds:
             group, version = kind.api_version.split("/")
             kopf.on.event(group, version, kind.plural, registry=registry)(seen)
-        kopf.on.startup(registry=registry)(startup)
         kopf.on.login(registry=registry)(login)
         return registry
 
@@ -137,6 +140,7 @@ def _settings() -> kopf.OperatorSettings:
     options.watching.connect_timeout = 10
     options.networking.request_timeout = 30
     options.networking.connect_timeout = 10
+    options.process.ultimate_exiting_timeout = None  # kopf would kill us 10 min after it ended
     return options
 
 

@@ -85,7 +85,7 @@ def test_scaling_in_keeps_the_lowest_indices() -> None:
 
 def test_every_child_is_controlled_by_the_cluster_and_found_by_its_labels() -> None:
     end = worlds.converge(builders.raycluster(groups=THREE_AND_TWO), worlds.World())
-    children = [*end.observed.pods, *end.observed.services]
+    children: list[records.Pod | records.Service] = [*end.observed.pods, *end.observed.services]
     assert {child.owner for child in children} == {
         records.Owner("RayCluster", "demo", builders.UID)
     }

@@ -1,0 +1,61 @@
+"""Signals to processes in Pods, as a failing node or an administrator would send them.
+
+They come from a privileged Pod in the node's own PID namespace: from inside a container, the
+kernel shields process 1 from SIGSTOP and SIGKILL.
+"""
+
+from typing import Any
+
+from tests.support import cluster as support
+
+AGENT = "node-agent"
+_SCRIPT = """
+import os, pathlib, signal, sys
+uid, number = sys.argv[1], getattr(signal, sys.argv[2])
+hit = 0
+for folder in pathlib.Path("/proc").iterdir():
+    if not folder.name.isdigit():
+        continue
+    try:
+        groups = (folder / "cgroup").read_text()
+        command = (folder / "cmdline").read_text()
+    except OSError:
+        continue
+    if uid in groups.replace("_", "-") and "ray-operator" in command:
+        os.kill(int(folder.name), number)
+        hit += 1
+sys.exit(0 if hit else "no such process")
+"""
+
+
+def agent(node: str, image: str) -> dict[str, Any]:
+    """Return a Pod on that node from which processes of other Pods can be signalled."""
+    container = {
+        "name": "agent",
+        "image": image,
+        "command": ["sleep", "infinity"],
+        "securityContext": {"privileged": True, "runAsUser": 0},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"{AGENT}-{node}"},
+        "spec": {
+            "nodeName": node,
+            "hostPID": True,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [container],
+        },
+    }
+
+
+def send(
+    cluster: support.Cluster, *, signal: str, pod: dict[str, Any], agents: str
+) -> None:
+    """Send `SIGSTOP`, `SIGCONT` or `SIGKILL` to the operator's processes in a Pod.
+
+    `agents` is the namespace in which an `agent` runs on the Pod's node.
+    """
+    name = f"{AGENT}-{pod['spec']['nodeName']}"
+    uid = pod["metadata"]["uid"]
+    cluster.kubectl("-n", agents, "exec", name, "--", "python", "-c", _SCRIPT, uid, signal)
