@@ -1,0 +1,3 @@
+module localcluster/support
+
+go 1.24
