@@ -1,0 +1,33 @@
+"""What the operator may do in a cluster: the one table that all RBAC rules are made of.
+
+Owns: API group, resource, verbs and the reason of each permission. Does not own: where they are
+rendered (`scripts/generate.py` writes them for the chart and for kustomize). Invariant: every verb
+is used by the code; the end-to-end tests fail when one is missing.
+"""
+
+from typing import NamedTuple
+
+
+class Permission(NamedTuple):
+    """Allow `verbs` on the plural `resource` of an API `group` (core: empty), because of `why`."""
+
+    group: str
+    resource: str
+    verbs: tuple[str, ...]
+    why: str
+
+
+OPERATOR = (
+    Permission("", "pods", ("list", "watch", "create", "delete"), "Ray's head and workers"),
+    Permission("", "services", ("list", "watch", "create"), "the head Service"),
+    Permission("events.k8s.io", "events", ("create",), "say what was done and why not"),
+    Permission("ray.io", "rayclusters", ("get", "list", "watch"), "what users want"),
+    Permission("ray.io", "rayclusters/status", ("patch",), "tell users how it stands"),
+    Permission("ray.io", "rayclusters/finalizers", ("update",), "own with blockOwnerDeletion"),
+)
+"""In every namespace that the operator watches."""
+
+LEADER_ELECTION = (
+    Permission("coordination.k8s.io", "leases", ("get", "create", "update"), "one leader"),
+)
+"""In the operator's own namespace."""

@@ -1,0 +1,1 @@
+"""What a developer runs: the demo and the writer of the generated files."""
