@@ -1,0 +1,128 @@
+"""Fixtures of the end-to-end tests: the cluster, the operator as users run it, a namespace each.
+
+The tests run one after another: they share the operator, some of them stop it, and a Ray head
+takes most of a small machine to start. `KUBECONFIG` names a cluster of one's own (its operator
+image is `OPERATOR_IMAGE`); without it the local cluster is used.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.support import audit as audits
+from tests.support import cluster as clusters
+from tests.support import operators, ray
+
+OPERATOR_NAMESPACE = "ray-system"
+TEST_SECONDS = 900
+"""A test's own waits end earlier, and tell more."""
+
+
+class SharedRayCluster(NamedTuple):
+    """A ready Ray cluster of a head and a worker, for tests that leave it as it is."""
+
+    namespace: str
+    name: str
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "last: looks back on all other tests, so it runs after them")
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError("the e2e tests share one operator: run them without -n")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS))
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+def _localcluster(command: str) -> Path:
+    done = subprocess.run(
+        [sys.executable, "-m", "localcluster", command],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.exit(f"no local cluster (`make images` makes it): {done.stderr}", returncode=1)
+    return Path(done.stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def is_local() -> bool:
+    return not os.environ.get("KUBECONFIG")
+
+
+@pytest.fixture(scope="session")
+def cluster(is_local: bool) -> clusters.Cluster:
+    if is_local:
+        return clusters.Cluster(_localcluster("kubeconfig"), programs=_localcluster("path"))
+    return clusters.Cluster(Path(os.environ["KUBECONFIG"]))
+
+
+@pytest.fixture(scope="session")
+def _audit_log(is_local: bool) -> audits.Log | None:
+    return audits.Log(_localcluster("audit-log"), datetime.now(UTC)) if is_local else None
+
+
+@pytest.fixture
+def audit(_audit_log: audits.Log | None) -> audits.Log:
+    if _audit_log is None:
+        pytest.skip("only the local cluster's audit log is at hand")
+    return _audit_log
+
+
+@pytest.fixture(scope="session")
+def operator(
+    cluster: clusters.Cluster, is_local: bool, _audit_log: audits.Log | None
+) -> Iterator[operators.Operator]:
+    """The operator, cluster-wide; it stays where it was installed before, else it goes."""
+    if not is_local and not os.environ.get("OPERATOR_IMAGE"):
+        pytest.exit("KUBECONFIG is set: name the operator's image by OPERATOR_IMAGE", returncode=1)
+    if others := operators.others(cluster, OPERATOR_NAMESPACE):
+        pytest.exit(f"other operators would interfere: {', '.join(others)}", returncode=1)
+    was_there = operators.is_installed(cluster, OPERATOR_NAMESPACE)
+    installed = operators.install(cluster, namespace=OPERATOR_NAMESPACE)
+    yield installed
+    if not was_there:
+        installed.uninstall()
+
+
+@contextmanager
+def _own_namespace(cluster: clusters.Cluster, about: str) -> Iterator[str]:
+    slug = re.sub(r"[^a-z0-9]+", "-", about.lower().removeprefix("test_"))[:40].strip("-")
+    name = f"e2e-{slug}-{uuid.uuid4().hex[:5]}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def namespace(cluster: clusters.Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own; it goes while the next test runs."""
+    with _own_namespace(cluster, request.node.name) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def shared_ray_cluster(
+    cluster: clusters.Cluster, operator: operators.Operator
+) -> Iterator[SharedRayCluster]:
+    del operator  # it only has to be there
+    with _own_namespace(cluster, "shared") as namespace:
+        cluster.apply(ray.ray_cluster("shared"), namespace)
+        ray.wait_ready(cluster, namespace, "shared", workers=1)
+        yield SharedRayCluster(namespace, "shared")

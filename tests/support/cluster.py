@@ -1,0 +1,180 @@
+"""A real cluster under test: commands as users type them, and waits that explain themselves.
+
+Owns: kubectl, Helm, reading objects as JSON, waiting. Does not own: the cluster's life (that is
+`localcluster`'s, or the user's own). Invariant: nothing sleeps for a fixed time; a wait polls until
+its deadline and then shows what there is.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import kubernetes.client
+import kubernetes.config
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+POLL_SECONDS = 0.5
+API = {
+    "deployments": "/apis/apps/v1",
+    "events": "/api/v1",
+    "leases": "/apis/coordination.k8s.io/v1",
+    "namespaces": "/api/v1",
+    "nodes": "/api/v1",
+    "pods": "/api/v1",
+    "rayclusters": "/apis/ray.io/v1",
+    "services": "/api/v1",
+}
+OPERATOR_PODS = "app.kubernetes.io/component=kuberay-operator"
+
+
+class CommandFailed(AssertionError):
+    """A command ended with another code than 0; the message holds its output."""
+
+
+class TimedOut(AssertionError):
+    """What was waited for did not come; the message holds the state of things."""
+
+
+class Cluster:
+    """One cluster, reached as its administrator."""
+
+    def __init__(self, kubeconfig: Path, *, programs: Path | None = None) -> None:
+        """`programs` is the folder of kubectl and helm; None means they are on the PATH."""
+        path = os.environ["PATH"]
+        self._environment = {
+            **os.environ,
+            "KUBECONFIG": str(kubeconfig),
+            "PATH": f"{programs}:{path}" if programs else path,
+        }
+        connect = kubernetes.config.new_client_from_config
+        self._api: kubernetes.client.ApiClient = connect(str(kubeconfig))  # type: ignore[no-untyped-call]
+
+    def run(self, *command: str, stdin: str = "", within: timedelta = timedelta(minutes=2)) -> str:
+        """Run a command against this cluster; return its standard output.
+
+        Raises:
+            CommandFailed: it failed, or took longer than `within`.
+        """
+        shown = " ".join(command)
+        try:
+            done = subprocess.run(
+                command,
+                input=stdin,
+                env=self._environment,
+                capture_output=True,
+                text=True,
+                timeout=within.total_seconds(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            raise CommandFailed(f"{shown}: not done within {within}") from late
+        if done.returncode != 0:
+            output = f"{done.stdout}\n{done.stderr}"
+            raise CommandFailed(f"{shown}: exit {done.returncode}\n{output}")
+        return done.stdout
+
+    def kubectl(
+        self, *arguments: str, stdin: str = "", within: timedelta = timedelta(minutes=2)
+    ) -> str:
+        """Run kubectl; return its standard output."""
+        return self.run("kubectl", *arguments, stdin=stdin, within=within)
+
+    def helm(self, *arguments: str) -> str:
+        """Run Helm; return its standard output."""
+        return self.run("helm", *arguments)
+
+    def apply(self, manifest: Json | Path, namespace: str) -> None:
+        """Apply an object, or a file of them, as users do: client-side."""
+        if isinstance(manifest, Path):
+            self.kubectl("-n", namespace, "apply", "-f", str(manifest))
+        else:
+            self.kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(manifest))
+
+    def patch(self, resource: str, namespace: str, name: str, change: Json | list[Json]) -> None:
+        """Change an object by a merge patch, or by a JSON patch when it is a list."""
+        kind = "json" if isinstance(change, list) else "merge"
+        text = json.dumps(change)
+        self.kubectl("-n", namespace, "patch", resource, name, f"--type={kind}", "-p", text)
+
+    def delete(self, resource: str, namespace: str, name: str) -> None:
+        """Ask for an object's deletion, without waiting for its end."""
+        self.kubectl("-n", namespace, "delete", resource, name, "--wait=false")
+
+    def get(self, resource: str, namespace: str, name: str) -> Json | None:
+        """Return an object, None when it does not exist."""
+        return self._read(f"{API[resource]}/namespaces/{namespace}/{resource}/{name}", {})
+
+    def list(self, resource: str, namespace: str | None, *, labels: str = "") -> list[Json]:
+        """Return the objects of a namespace, or of the whole cluster, that a selector selects."""
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        found = self._read(f"{API[resource]}{scope}/{resource}", {"labelSelector": labels})
+        return list(found["items"]) if found else []
+
+    def _read(self, path: str, query: Mapping[str, str]) -> Json | None:
+        request = self._api.param_serialize(
+            "GET",
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json"},
+            auth_settings=["BearerToken"],
+        )
+        response = self._api.call_api(*request, _request_timeout=30)
+        body = response.read()
+        if response.status == 404:
+            return None
+        if response.status != 200:
+            raise CommandFailed(f"GET {path}: {response.status} {body!r}")
+        found: Json = json.loads(body)
+        return found
+
+    def wait(
+        self, predicate: Callable[[], T | None], *, within: timedelta, what: str, namespace: str
+    ) -> T:
+        """Return the predicate's first true answer. A command that fails in it is no answer.
+
+        Raises:
+            TimedOut: there was none `within` that time. The message shows the namespace's objects
+                and events, and the operators' logs.
+        """
+        deadline = time.monotonic() + within.total_seconds()
+        while True:
+            last: T | CommandFailed | None
+            try:
+                last = predicate()
+                if last:
+                    return last
+            except CommandFailed as failed:
+                last = failed
+            if time.monotonic() > deadline:
+                state = self.describe(namespace)
+                raise TimedOut(f"after {within}: not {what} (last: {last})\n{state}")
+            time.sleep(POLL_SECONDS)
+
+    def describe(self, namespace: str) -> str:
+        """Tell the state of a namespace and the end of every operator's log."""
+        parts = [
+            self._try("-n", namespace, "get", "rayclusters", "-o", "yaml"),
+            self._try("-n", namespace, "get", "pods,services", "-o", "wide"),
+            self._try("-n", namespace, "describe", "pods"),
+            self._try("-n", namespace, "get", "events", "--sort-by=.metadata.creationTimestamp"),
+        ]
+        for pod in self.list("pods", None, labels=OPERATOR_PODS):
+            meta = pod["metadata"]
+            where = ("-n", meta["namespace"], "logs", meta["name"], "--tail=100")
+            parts += [self._try(*where), self._try(*where, "--previous")]
+        return "\n".join(parts)
+
+    def _try(self, *arguments: str) -> str:
+        """Run kubectl for a report: a failure is told instead of raised."""
+        try:
+            output = self.kubectl(*arguments, within=timedelta(seconds=20))
+        except CommandFailed as failed:
+            output = str(failed)
+        return f"$ kubectl {' '.join(arguments)}\n{output}"
