@@ -126,7 +126,7 @@ class Cluster:
             auth_settings=["BearerToken"],
         )
         response = self._api.call_api(*request, _request_timeout=30)
-        body = response.read()
+        body: bytes = response.read()  # type: ignore[no-untyped-call]
         if response.status == 404:
             return None
         if response.status != 200:
