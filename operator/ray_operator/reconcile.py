@@ -20,6 +20,7 @@ import msgspec
 from ray_operator import (
     actions,
     apply,
+    conditions,
     errors,
     events,
     kube,
@@ -32,6 +33,10 @@ from ray_operator import (
 
 SLOW_PASS = timedelta(minutes=3)
 """A pass that takes longer hangs: every request in it has a time-out of its own."""
+
+INTERNAL_ERROR = "InternalError"
+MESSAGE_LENGTH = 32768
+"""The API server refuses longer condition messages."""
 
 _log = logging.getLogger(__name__)
 
@@ -131,9 +136,10 @@ class Reconciler:
                 result = await self._pass(key)
             except errors.NotLeading:
                 result = "error"
-            except Exception:  # noqa: BLE001 - the worker boundary: one resource mustn't stop the rest
+            except Exception as error:  # noqa: BLE001 - the worker boundary: the rest must go on
                 _log.exception("%s %s/%s: internal error", *key)
                 self._queue.add_backed_off(key)
+                await self._report(key, error)
                 result = "error"
             finally:
                 del self._running[key]
@@ -196,7 +202,11 @@ class Reconciler:
         status = kind.next_status(resource, kind.observe(resource), outcome, datetime.now(UTC))
         if status is None:
             return
-        envelope = msgspec.json.decode(data, type=_Envelope)
+        await self._patch_status(key, msgspec.json.decode(data, type=_Envelope), status)
+
+    async def _patch_status(
+        self, key: records.Key, envelope: _Envelope, status: Mapping[str, Any]
+    ) -> None:
         patch = merge_patch(envelope.status, status)
         if not patch:
             return
@@ -204,7 +214,7 @@ class Reconciler:
             raise errors.NotLeading
         try:
             answer = await self._client.patch_status(
-                kind.resource,
+                self._kinds[key.kind].resource,
                 key.namespace,
                 key.name,
                 status=patch,
@@ -213,6 +223,26 @@ class Reconciler:
         except errors.NotFound:  # deleted meanwhile: its event is on the way
             return
         self._store.put(key, msgspec.json.decode(answer), tell=False)
+
+    async def _report(self, key: records.Key, error: Exception) -> None:
+        """Say on the resource that it, or the operator, is broken; a later good pass clears it."""
+        data = self._store.get(key)
+        if data is None:
+            return
+        envelope = msgspec.json.decode(data, type=_Envelope)
+        before = conditions.read(envelope.status.get("conditions", ()))
+        broken = conditions.Condition(
+            type=INTERNAL_ERROR,
+            status="True",
+            reason=type(error).__name__,
+            message=str(error)[:MESSAGE_LENGTH],
+            observed_generation=envelope.metadata.get("generation", 0),
+        )
+        others = [item for item in before if item.type != INTERNAL_ERROR]
+        merged = conditions.merge(before, [*others, broken], now=datetime.now(UTC))
+        status = {**envelope.status, "conditions": [item.manifest() for item in merged]}
+        with contextlib.suppress(errors.KubeError, errors.NotLeading):
+            await self._patch_status(key, envelope, status)
 
     async def _tell(self, key: records.Key, data: bytes, outcome: actions.Outcome) -> None:
         metadata = msgspec.json.decode(data, type=_Envelope).metadata

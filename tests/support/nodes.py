@@ -6,7 +6,7 @@ kernel shields process 1 from SIGSTOP and SIGKILL.
 
 from typing import Any
 
-from tests.support import cluster as support
+from tests.support import cluster as clusters
 
 AGENT = "node-agent"
 _SCRIPT = """
@@ -39,7 +39,7 @@ def agent(node: str, image: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": f"{AGENT}-{node}"},
+        "metadata": {"name": f"{AGENT}-{node}", "labels": {"app": AGENT}},
         "spec": {
             "nodeName": node,
             "hostPID": True,
@@ -49,9 +49,7 @@ def agent(node: str, image: str) -> dict[str, Any]:
     }
 
 
-def send(
-    cluster: support.Cluster, *, signal: str, pod: dict[str, Any], agents: str
-) -> None:
+def send(cluster: clusters.Cluster, *, signal: str, pod: dict[str, Any], agents: str) -> None:
     """Send `SIGSTOP`, `SIGCONT` or `SIGKILL` to the operator's processes in a Pod.
 
     `agents` is the namespace in which an `agent` runs on the Pod's node.

@@ -59,11 +59,12 @@ def next_status(
     before = conditions.read(previous.get("conditions", ()))
     spec_valid = _spec_valid(found)
     if found:
-        current = [item for item in before if item.type != Type.SPEC_VALID]
+        kept = set(Type) - {Type.SPEC_VALID}
+        current = [item for item in before if item.type in kept]
     else:
         current = _conditions(cluster, observed, outcome=outcome, before=before)
     order = list(Type)
-    current = sorted([*current, spec_valid], key=lambda item: _rank(order, item.type))
+    current = sorted([*current, spec_valid], key=lambda item: order.index(Type(item.type)))
     status["conditions"] = [
         item.manifest()
         for item in conditions.merge(
@@ -77,10 +78,6 @@ def next_status(
     if status == old:
         return previous
     return {**status, "lastUpdateTime": conditions.timestamp(now)}
-
-
-def _rank(order: list[Type], type_: str) -> int:
-    return order.index(Type(type_)) if type_ in set(order) else len(order)
 
 
 def _observed_at(item: conditions.Condition, generation: int) -> conditions.Condition:
