@@ -23,8 +23,9 @@ _WAIT_COPIES = ("image", "imagePullPolicy", "securityContext", "env", "envFrom",
 _WAIT_LIMITS = {"cpu": "1", "memory": "1Gi"}
 _WAIT_REQUESTS = {"cpu": "200m", "memory": "256Mi"}
 
-# `ray health-check` imports all of Ray (more than a second of CPU), so it is asked only once the
-# port answers. Messages are held back for as long as waiting is normal.
+# `ray health-check` imports all of Ray (some 2 s of CPU), and where nothing answers it only gives
+# up after more than 30 s; hence it is asked once the port is open. Messages are held back for as
+# long as waiting is normal.
 _WAIT_SCRIPT = """\
 host={host} port={port}
 is_open() {{ timeout 5 bash -c ': < "/dev/tcp/$0/$1"' "$host" "$port"; }}

@@ -26,12 +26,13 @@ _LIVENESS = {"initialDelaySeconds": 30, "failureThreshold": 120}
 _READINESS = {"initialDelaySeconds": 10, "failureThreshold": 10}
 _COMMON = {"periodSeconds": 5, "successThreshold": 1}
 
-# HTTP/1.0 makes the server close the connection after its answer, which ends the read. What is
-# printed on failure ends up in the event about the failed probe.
+# HTTP/1.0 makes the server close the connection after its answer, which ends the read. Ray's
+# dashboard fails on requests without a User-Agent (2.46). What is printed on failure ends up in the
+# event about the failed probe.
 _ASK = """\
 ask() {
   exec 3<>"/dev/tcp/localhost/$1" || return
-  printf 'GET %s HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' "$2" >&3
+  printf '%s\\r\\n' "GET $2 HTTP/1.0" 'Host: localhost' 'User-Agent: ray-operator' '' >&3
   IFS= read -r -d '' -t {_CHECK_SECONDS} answer <&3
   [[ $answer == HTTP/1.?' 200 '*success* ]] && return
   echo "localhost:$1$2: ${answer:-no answer in {_CHECK_SECONDS} s}"
