@@ -5,8 +5,8 @@ Owns: when a node counts as alive and ready. Does not own: the readiness of Serv
 the probe's own.
 
 Ray before 2.53 has no endpoint that a plain HTTP probe could use (the answer's text matters), so
-bash asks. Measured for the head's two checks, in CPU: 3 ms by bash's own TCP redirection, 13 ms
-by wget, which slim images lack, and far more by a Python start for every probe of every Pod.
+bash asks. Measured in a head of 2.46, CPU for its two checks: 5 ms by bash's own TCP redirection,
+19 ms by wget, which slim images lack, and 80 ms by a Python that asks only one of them.
 Source: KubeRay 1.7, probes.
 """
 
