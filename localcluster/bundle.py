@@ -114,9 +114,7 @@ class Init:
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ]
         if component.inherits_listener:
-            actions.append(
-                (os.POSIX_SPAWN_DUP2, self._listener, components.GATEWAY_DESCRIPTOR)
-            )
+            actions.append((os.POSIX_SPAWN_DUP2, self._listener, components.GATEWAY_DESCRIPTOR))
         run.pid = os.posix_spawn(
             component.argv[0],
             component.argv,

@@ -81,9 +81,7 @@ def debian() -> Image:
 def infrastructure() -> tuple[Image, ...]:
     """List what the cluster itself runs."""
     return (
-        Image(
-            configs.PAUSE_IMAGE, "infra", _RECIPES / "Scratch.pause", program=toolchain.PAUSE
-        ),
+        Image(configs.PAUSE_IMAGE, "infra", _RECIPES / "Scratch.pause", program=toolchain.PAUSE),
         Image(
             "localhost/coredns:local",
             "infra",

@@ -6,18 +6,18 @@ with `survives=True` because a half-done run would be worse.
 """
 
 import collections.abc
-import ctypes
 import functools
 import os
 import pathlib
-import signal
+import shutil
 import subprocess
 import tempfile
 
 from localcluster import errors, progress
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
+# Runs a program that the kernel kills as soon as the thread that started it ends. A `preexec_fn`
+# would do the same, but may deadlock in a process with threads.
+DIES_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 _TAIL_LINES = 25
 
 # Kills all of a build's processes and drops all of its mounts with one process.
@@ -25,11 +25,6 @@ CONTAINED = (
     *("unshare", "--mount", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc"),
     "--",
 )
-
-
-def die_with_parent(sig: int = signal.SIGKILL) -> None:
-    """Have the kernel send `sig` to this process when its parent ends; for use after fork."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, sig, 0, 0, 0)
 
 
 def run(
@@ -52,31 +47,54 @@ def run(
         errors.LocalClusterError: the program is missing or failed; names it and shows its tail.
     """
     line = [os.fspath(word) for word in argv]
-    with tempfile.TemporaryFile() as file:
-        try:
-            process = subprocess.Popen(
-                line,
-                env={**os.environ, **(env or {})},
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                # A survivor must not depend on a pipe that ends with the launcher.
-                stdout=file if survives else subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=survives,
-                preexec_fn=None if survives else die_with_parent,
-            )
-        except FileNotFoundError as missing:
-            reason = f"{line[0]} is not installed or not on PATH"
-            raise errors.LocalClusterError(reason) from missing
-        if survives:
-            process.wait()
-            file.seek(0)
-            output = file.read().decode(errors="replace")
-        else:
-            output = _collect(process, step=step)
-    if process.returncode != 0:
-        raise errors.LocalClusterError(failure(line, process.returncode, output))
+    if shutil.which(line[0]) is None:
+        raise errors.LocalClusterError(f"{line[0]} is not installed or not on PATH")
+    environment = {**os.environ, **(env or {})}
+    if survives:
+        code, output = _run_detached(line, environment, cwd)
+    else:
+        process = start(*line, env=environment, cwd=cwd)
+        output = _collect(process, step=step)
+        code = process.returncode
+    if code != 0:
+        raise errors.LocalClusterError(failure(line, code, output))
     return output
+
+
+def start(
+    *argv: str,
+    env: collections.abc.Mapping[str, str] | None = None,
+    cwd: pathlib.Path | None = None,
+    stdin: int = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    """Start a program that dies with the calling thread; its combined output is a pipe."""
+    return subprocess.Popen(
+        [*DIES_WITH_PARENT, *argv],
+        env=env,
+        cwd=cwd,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def _run_detached(
+    line: list[str], env: collections.abc.Mapping[str, str], cwd: pathlib.Path | None
+) -> tuple[int, str]:
+    """Run a program whose output goes to a file: a pipe would break with the launcher."""
+    with tempfile.TemporaryFile() as file:
+        done = subprocess.run(
+            line,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            check=False,
+        )
+        file.seek(0)
+        return done.returncode, file.read().decode(errors="replace")
 
 
 def _collect(process: subprocess.Popen[bytes], *, step: progress.Step | None) -> str:

@@ -46,9 +46,7 @@ def table(
         *(_containerd(cluster, node) for node in nodes),
         _etcd(cluster, tools),
         _apiserver(cluster, tools),
-        Component(
-            "gateway", (str(tools / "gateway"), api_host), inherits_listener=True
-        ),
+        Component("gateway", (str(tools / "gateway"), api_host), inherits_listener=True),
         _controller_manager(cluster, tools),
         _scheduler(cluster, tools),
         *(_kubelet(cluster, node, tools) for node in nodes),

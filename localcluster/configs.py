@@ -124,8 +124,10 @@ def kube_proxy(cluster: paths.Cluster) -> str:
         "clientConnection": {"kubeconfig": str(cluster.config / "proxy.kubeconfig")},
         # The limits of connection tracking are the host's: left alone.
         "conntrack": {
-            **{"maxPerCore": 0, "min": 0},
-            **{"tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+            "maxPerCore": 0,
+            "min": 0,
+            "tcpEstablishedTimeout": "0s",
+            "tcpCloseWaitTimeout": "0s",
         },
         "nftables": {"minSyncPeriod": "200ms"},
         "healthzBindAddress": "127.0.0.1:10256",
@@ -149,9 +151,7 @@ def audit_policy() -> str:
     return yaml.safe_dump(content, sort_keys=False)
 
 
-def files(
-    cluster: paths.Cluster, nodes: tuple[topology.Node, ...]
-) -> dict[pathlib.Path, str]:
+def files(cluster: paths.Cluster, nodes: tuple[topology.Node, ...]) -> dict[pathlib.Path, str]:
     """Render every configuration file, keyed by its path."""
     rendered = {
         cluster.config / "audit-policy.yaml": audit_policy(),

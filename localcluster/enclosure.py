@@ -2,8 +2,8 @@
 
 Owns what is set up inside fresh mount, network, PID, IPC and UTS namespaces before the first
 component starts. Deliberately starts no component. Invariant: nothing done here is visible outside
-these namespaces, and all of it ends with them; /usr and /etc of the host are read-only inside, /var,
-/run and /tmp are the cluster's own.
+these namespaces, and all of it ends with them; /usr and /etc of the host are read-only inside,
+/var, /run and /tmp are the cluster's own.
 """
 
 import ctypes

@@ -59,24 +59,43 @@ def _is_true(item: dict[str, typing.Any], condition: str) -> bool:
     return any(c["type"] == condition and c["status"] == "True" for c in conditions)
 
 
-def wait_ready(
-    client: Client, *, nodes: int, timeout_seconds: float, step: progress.Step
+def wait_for_nodes(
+    client: Client, *, count: int, timeout_seconds: float, step: progress.Step
 ) -> None:
-    """Wait until so many nodes are Ready and cluster DNS serves.
+    """Wait until so many nodes are Ready.
 
     Raises:
-        errors.LocalClusterError: time is up; names what is missing.
+        errors.LocalClusterError: time is up; tells how many are.
     """
     deadline = time.monotonic() + timeout_seconds
-    while True:
-        ready = ready_nodes(client.get("nodes"))
-        count = sum(ready.values())
-        dns = count >= nodes and is_available(
-            client.get("deployment", "coredns", "-n", "kube-system")
-        )
-        if dns:
-            return
-        step.detail = f"{count} of {nodes} nodes Ready, cluster DNS not yet"
+    while (ready := sum(ready_nodes(client.get("nodes")).values())) < count:
+        step.detail = f"{ready} of {count} nodes Ready"
         if time.monotonic() > deadline:
             raise errors.LocalClusterError(f"timed out: {step.detail}; see `status`")
-        time.sleep(0.5)
+        time.sleep(0.3)
+
+
+def wait_for_dns(client: Client, *, timeout_seconds: float) -> None:
+    """Wait until cluster DNS serves.
+
+    Raises:
+        errors.LocalClusterError: time is up; shows the state of its Pods.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while not is_available(client.get("deployment", "coredns", "-n", "kube-system")):
+        if time.monotonic() > deadline:
+            pods = client.run("describe", "pods", "-n", "kube-system", "-l", "k8s-app=kube-dns")
+            tail = "\n".join(pods.splitlines()[-15:])
+            raise errors.LocalClusterError(f"cluster DNS is not available\n{tail}")
+        time.sleep(0.3)
+
+
+def print_nodes(listed: dict[str, typing.Any] | None) -> int:
+    """Print nodes with readiness and versions; return how many are Ready."""
+    print("nodes:")
+    for item in listed["items"] if listed else []:
+        info = item["status"]["nodeInfo"]
+        state = "Ready" if _is_true(item, "Ready") else "NotReady"
+        versions = f"kubelet {info['kubeletVersion']}, {info['containerRuntimeVersion']}"
+        print(f"  {item['metadata']['name']}: {state}, {versions}")
+    return sum(ready_nodes(listed).values())

@@ -10,55 +10,36 @@ import json
 import subprocess
 import threading
 
-from localcluster import catalog, commands, errors, images, native, paths, progress, topology
-
-
+from localcluster import catalog, commands, errors, images, lifecycle, paths, progress, topology
 
 
 def load(cluster: paths.Cluster, wanted: tuple[catalog.Image, ...]) -> None:
     """Import what the nodes lack; all nodes at once, one image after the other."""
     digests = images.layout().digests()
-    prefix = native.inside(cluster)
-    nodes = topology.nodes()
-    held = {node: on_node(cluster, node, prefix) for node in nodes}
+    prefix = lifecycle.inside(cluster)
+    held = {node: loaded(cluster, node, prefix) for node in topology.nodes()}
     for image in wanted:
-        lacking = [
-            node
-            for node in nodes
-            if image.on_nodes
-            and not _is_loaded(cluster, node, image.reference, digests, held[node])
-        ]
-        if lacking:
-            size = images.layout().size(image.reference) / 1e6
-            title = f"Loading {image.reference} ({size:.0f} MB) into {len(lacking)} nodes"
+        reference = image.reference
+        lacking = [node for node in held if held[node].get(reference) != digests.get(reference)]
+        if image.on_nodes and lacking:
+            size = images.layout().size(reference) / 1e6
+            title = f"Loading {reference} ({size:.0f} MB compressed) into {len(lacking)} nodes"
             with progress.step(title):
-                _import_into(cluster, lacking, image.reference, digests[image.reference], prefix)
+                _import_into(cluster, lacking, reference, digests[reference], prefix)
 
 
-def on_node(
-    cluster: paths.Cluster, node: topology.Node, prefix: tuple[str, ...]
-) -> dict[str, str]:
-    """Map the images that a node's containerd has to their digests there."""
-    listed = commands.run(*prefix, *_ctr(node), "images", "list")
-    rows = [line.split() for line in listed.splitlines()[1:]]
-    return {row[0]: row[2] for row in rows if len(row) > 2}
+def loaded(cluster: paths.Cluster, node: topology.Node, prefix: tuple[str, ...]) -> dict[str, str]:
+    """Map the images that a node has to the digests they were imported with.
+
+    Only an import that ended is on record; what containerd lost since counts as not loaded.
+    """
+    there = commands.run(*prefix, *_ctr(node), "images", "list", "-q").split()
+    record = _record(cluster, node)
+    return {reference: record[reference] for reference in there if reference in record}
 
 
 def _ctr(node: topology.Node) -> tuple[str, ...]:
     return ("ctr", "--address", node.containerd_socket, "--namespace", "k8s.io")
-
-
-def _is_loaded(
-    cluster: paths.Cluster,
-    node: topology.Node,
-    reference: str,
-    digests: dict[str, str],
-    held: dict[str, str],
-) -> bool:
-    """Compare with the record: only an import that ended makes an entry there."""
-    record = _record(cluster, node)
-    wanted = digests[reference]
-    return held.get(reference) == wanted and record.get(reference) == wanted
 
 
 def _import_into(
@@ -78,14 +59,9 @@ def _import_into(
 def _import(node: topology.Node, reference: str, prefix: tuple[str, ...]) -> None:
     """Stream the image into `ctr images import`."""
     argv = [*prefix, *_ctr(node), "images", "import", "--digests=false", "-"]
-    process = subprocess.Popen(
-        argv,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        preexec_fn=commands.die_with_parent,
-    )
-    assert process.stdin is not None and process.stdout is not None
+    process = commands.start(*argv, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
     collected: list[bytes] = []
     output = process.stdout
     reader = threading.Thread(target=lambda: collected.append(output.read()))

@@ -1,215 +1,121 @@
-"""The native provider: the whole cluster as processes of this machine.
+"""The native provider: Kubernetes from Go modules and Debian packages, no Docker engine.
 
-Owns starting, stopping and recovering it. Deliberately leaves what happens inside the namespaces to
-`bundle`, and images to `images` and `loading`. Invariant: `start` first clears whatever a former
-run left, in whatever state; after `stop` nothing is left.
+Owns the order of the steps of each command. Deliberately holds no mechanism: `lifecycle`, `images`
+and `loading` do the work. Invariant: every step may be interrupted; running the command again
+finishes it, doing only what is not done.
 """
 
-import fcntl
-import hashlib
-import json
 import pathlib
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
 
 from localcluster import (
-    cgroups,
-    components,
-    configs,
-    errors,
+    catalog,
+    host,
+    images,
     kubernetes,
+    lifecycle,
+    loading,
     paths,
-    probes,
-    processes,
     progress,
     toolchain,
     topology,
 )
 
-_STOP_SECONDS = 30.0
-_API_SECONDS = 120.0
-READY_SECONDS = 180.0
+_READY_SECONDS = 180.0
+_DNS_SECONDS = 120.0
 
 
-def client(cluster: paths.Cluster) -> kubernetes.Client:
-    """Give the kubectl that belongs to the cluster."""
-    return kubernetes.Client(str(toolchain.tools() / "kubectl"), cluster.kubeconfig)
+class Native:
+    """One cluster of the native provider."""
 
+    name = "native"
 
-def is_running(cluster: paths.Cluster) -> bool:
-    """Tell whether any process of the cluster's supervision lives."""
-    if not cluster.supervisor_lock.exists():
-        return False
-    with open(cluster.supervisor_lock, "r+b") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    def __init__(self, cluster: paths.Cluster) -> None:
+        self._cluster = cluster
 
+    @property
+    def kubeconfig(self) -> pathlib.Path:
+        """The administrator's kubeconfig."""
+        return self._cluster.kubeconfig
 
-def fingerprint(cluster: paths.Cluster) -> str:
-    """Hash how the cluster would be started now; a running one that differs is replaced."""
-    nodes = topology.nodes()
-    content = [repr(components.table(cluster, nodes, toolchain.tools()))]
-    content += [f"{path}\0{text}" for path, text in configs.files(cluster, nodes).items()]
-    return hashlib.sha256("\n".join(content).encode()).hexdigest()
+    @property
+    def audit_log(self) -> pathlib.Path:
+        """The API server's audit log."""
+        return self._cluster.audit_log
 
+    @property
+    def tools(self) -> pathlib.Path | None:
+        """The folder with kubectl and helm."""
+        return toolchain.tools()
 
-def start(cluster: paths.Cluster) -> None:
-    """Have the cluster's processes run; keep those of an unchanged, running cluster."""
-    mark = cluster.run / "fingerprint"
-    if is_running(cluster) and mark.exists() and mark.read_text() == fingerprint(cluster):
-        progress.say("The cluster already runs")
-        return
-    stop(cluster)
-    cluster.log.mkdir(parents=True)
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(128)
-        configs.write(cluster, topology.nodes(), host_port=listener.getsockname()[1])
-        _spawn_supervisor(cluster, listener)
-    mark.write_text(fingerprint(cluster))
-
-
-def _spawn_supervisor(cluster: paths.Cluster, listener: socket.socket) -> None:
-    """Start the supervisor so that it lives on after this command."""
-    argv = [sys.executable, "-m", "localcluster", "--name", cluster.name, "supervise"]
-    argv += ["--tools", str(toolchain.tools()), "--listener", str(listener.fileno())]
-    with open(cluster.log / "supervisor.log", "ab") as log:
-        subprocess.Popen(
-            argv,
-            cwd=paths.REPOSITORY,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=(listener.fileno(),),
-        )
-
-
-def wait_for_api(cluster: paths.Cluster) -> None:
-    """Wait until the API server answers on the host.
-
-    Raises:
-        errors.LocalClusterError: it doesn't in time, or the cluster died; shows the log's tail.
-    """
-    began = time.monotonic()
-    url = f"{server(cluster)}/readyz"
-    while not probes.https_is_ok(url):
-        lived = time.monotonic() - began
-        if lived > _API_SECONDS or (lived > 5 and not is_running(cluster)):
-            raise errors.LocalClusterError(
-                f"the API server does not answer at {url} after {lived:.0f} s\n"
-                + "\n".join(log_tail(cluster, name) for name in ("supervisor", "kube-apiserver"))
+    def up(self) -> None:
+        """Start the cluster, build and load every image."""
+        began = time.monotonic()
+        host.prepare()
+        toolchain.build(toolchain.KUBERNETES, toolchain.GATEWAY)
+        lifecycle.start(self._cluster)
+        count = len(topology.nodes())
+        with progress.step(f"Waiting for the API server and {count} nodes") as step:
+            lifecycle.wait_for_api(self._cluster)
+            self._client.apply_system()
+            kubernetes.wait_for_nodes(
+                self._client, count=count, timeout_seconds=_READY_SECONDS, step=step
             )
-        time.sleep(0.2)
+        progress.say(f"Nodes are Ready {time.monotonic() - began:.0f} s after the start of `up`")
+        self.load(catalog.infrastructure())
+        with progress.step("Waiting for cluster DNS"):
+            kubernetes.wait_for_dns(self._client, timeout_seconds=_DNS_SECONDS)
+        toolchain.build(toolchain.HELM)
+        self.load(catalog.select(None))
+        progress.say(f"The cluster is up: export KUBECONFIG={self.kubeconfig}")
 
+    def down(self) -> None:
+        """Stop the cluster; images and programs stay cached."""
+        lifecycle.stop(self._cluster)
 
-def server(cluster: paths.Cluster) -> str:
-    """Read the API server's address, as seen from the host, from the kubeconfig."""
-    for line in cluster.kubeconfig.read_text().splitlines():
-        if line.strip().startswith("server:"):
-            return line.split(":", 1)[1].strip()
-    raise errors.LocalClusterError(f"{cluster.kubeconfig} names no server")
+    def images(self, only: str | None) -> None:
+        """Build and load the images of a group, or all."""
+        lifecycle.init_pid(self._cluster)
+        self.load(catalog.select(only))
 
+    def load(self, wanted: tuple[catalog.Image, ...]) -> None:
+        """Build what changed, then import what nodes lack."""
+        images.ensure(wanted)
+        loading.load(self._cluster, wanted)
 
-def log_tail(cluster: paths.Cluster, component: str, lines: int = 15) -> str:
-    """Show the end of a component's log under its path."""
-    path = cluster.log / f"{component}.log"
-    if not path.exists():
-        return f"  {path}: not written"
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 16384))
-        tail = file.read().decode(errors="replace").splitlines()[-lines:]
-    return "\n    ".join([f"  {path}:", *tail])
-
-
-def stop(cluster: paths.Cluster) -> None:
-    """End every process of the cluster and forget its state; images stay.
-
-    Raises:
-        errors.LocalClusterError: something would not end; names it.
-    """
-    cluster.base.mkdir(parents=True, exist_ok=True)
-    if is_running(cluster):
-        with progress.step("Stopping the cluster"):
-            _end(cluster)
-    if not cgroups.remove(cluster.name):
-        left = ", ".join(str(path) for path in cgroups.present(cluster.name))
-        raise errors.LocalClusterError(f"control groups can't be removed: {left}")
-    cluster.supervisor_record.unlink(missing_ok=True)
-    forget(cluster.run)
-
-
-def forget(folder: pathlib.Path) -> None:
-    """Delete a folder that holds no mount; renamed first, so that a kill leaves no half of it."""
-    trash = folder.with_name(f"{folder.name}.trash")
-    shutil.rmtree(trash, ignore_errors=True)
-    if folder.exists():
-        folder.rename(trash)
-        shutil.rmtree(trash)
-
-
-def _end(cluster: paths.Cluster) -> None:
-    """Ask the supervisor to stop, then insist, until the lock is free."""
-    began = time.monotonic()
-    insisted = False
-    asked: set[processes.Identity] = set()
-    while is_running(cluster):
-        known = _recorded(cluster)
-        waited = time.monotonic() - began
-        supervisor = known.get("supervisor")
-        if supervisor is not None and supervisor not in asked:
-            processes.send(supervisor, signal.SIGTERM)
-            asked.add(supervisor)
-        if waited > _STOP_SECONDS and not insisted:
-            for process in known.values():
-                processes.send(process, signal.SIGKILL)
-            insisted = True
-        if waited > 2 * _STOP_SECONDS:
-            raise errors.LocalClusterError(
-                f"the cluster's supervision would not end; its processes: {known}"
-            )
-        time.sleep(0.05)
-
-
-def _recorded(cluster: paths.Cluster) -> dict[str, processes.Identity]:
-    try:
-        content = json.loads(cluster.supervisor_record.read_text())
-    except (OSError, ValueError):
-        return {}
-    return {role: processes.Identity(**identity) for role, identity in content.items()}
-
-
-def init_pid(cluster: paths.Cluster) -> int:
-    """Give the PID, on the host, of the cluster's init process.
-
-    Raises:
-        errors.LocalClusterError: the cluster doesn't run.
-    """
-    init = _recorded(cluster).get("init")
-    if init is None or not processes.is_alive(init):
-        raise errors.LocalClusterError("the cluster doesn't run: `python -m localcluster up`")
-    return init.pid
-
-
-def component_states(cluster: paths.Cluster) -> dict[str, dict[str, str | int]]:
-    """Read what the init process last wrote about its components."""
-    try:
-        states: dict[str, dict[str, str | int]] = json.loads(
-            cluster.components_state.read_text()
+    def status(self) -> bool:
+        """Print the cluster's state; True when all of it is ready."""
+        if not lifecycle.is_running(self._cluster):
+            print("cluster: not running (`python -m localcluster up` starts it)")
+            return False
+        healthy = self._print_components()
+        nodes = self._client.get("nodes")
+        ready = kubernetes.print_nodes(nodes)
+        dns = kubernetes.is_available(
+            self._client.get("deployment", "coredns", "-n", "kube-system")
         )
-    except (OSError, ValueError):
-        return {}
-    return states
+        print(f"cluster DNS: {'available' if dns else 'NOT available'}")
+        self._print_images()
+        return healthy and dns and ready >= len(topology.nodes())
 
+    def _print_components(self) -> bool:
+        states = lifecycle.component_states(self._cluster)
+        print("components:")
+        for name, state in states.items():
+            restarts = f", {state['restarts']} restarts" if state["restarts"] else ""
+            last = f" (last exit: {state['lastExit']})" if state["lastExit"] else ""
+            print(f"  {name}: {state['state']}{restarts}{last}")
+            if state["state"] == "Crashed":
+                print(lifecycle.log_tail(self._cluster, name))
+        return bool(states) and all(state["state"] == "Running" for state in states.values())
 
-def inside(cluster: paths.Cluster) -> tuple[str, ...]:
-    """Give the command prefix that runs a program in the cluster's mount and network namespaces."""
-    return ("nsenter", "--target", str(init_pid(cluster)), "--mount", "--net", "--")
+    def _print_images(self) -> None:
+        prefix = lifecycle.inside(self._cluster)
+        print("images:")
+        for node in topology.nodes():
+            held = loading.loaded(self._cluster, node, prefix)
+            print(f"  {node.name}: {', '.join(sorted(held)) or 'none'}")
 
+    @property
+    def _client(self) -> kubernetes.Client:
+        return kubernetes.Client(str(toolchain.tools() / "kubectl"), self._cluster.kubeconfig)

@@ -12,7 +12,7 @@ _TIMEOUT_SECONDS = 1.0
 
 
 def answers(probe: str) -> bool:
-    """Ask one probe: `unix:PATH` accepts a connection, `https://…` answers 200 (any certificate)."""
+    """Ask one probe: `unix:PATH` accepts a connection, `https://…` answers 200."""
     scheme, _, rest = probe.partition(":")
     return unix_accepts(rest) if scheme == "unix" else https_is_ok(probe)
 

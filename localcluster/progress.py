@@ -39,7 +39,7 @@ class Step:
 
 @contextlib.contextmanager
 def step(title: str) -> collections.abc.Iterator[Step]:
-    """Announce `title`, report every ten seconds until the block ends, then say how long it took."""
+    """Announce `title`, report every ten seconds until the block ends, then say how it went."""
     current = Step(title)
     done = threading.Event()
 

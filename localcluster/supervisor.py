@@ -26,7 +26,7 @@ _STOP_PATIENCE_SECONDS = 20.0
 _NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child")
 
 
-class _Stop(Exception):  # noqa: N818 - a request, not an error
+class _Stop(Exception):
     """Raised in the main flow by SIGTERM."""
 
 
@@ -123,11 +123,11 @@ def _await_child(unshare: subprocess.Popen[bytes]) -> int | None:
 def _start_slirp(init: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
+            *commands.DIES_WITH_PARENT,
             *("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback"),
             *(str(init), topology.OUTSIDE_LINK),
         ],
         stdin=subprocess.DEVNULL,
-        preexec_fn=commands.die_with_parent,
     )
 
 

@@ -69,7 +69,8 @@ KUBERNETES = Program(
     tags="providerless",
     ldflags=_KUBERNETES_FLAGS,
 )
-COREDNS = Program(module="coredns", package=".", names=("coredns",))
+# In the same module as Kubernetes: same versions of its libraries, so compiled once for both.
+COREDNS = Program(module="kubernetes", package="./coredns", names=("coredns",))
 PAUSE = Program(module="support", package="./pause", names=("pause",))
 GATEWAY = Program(module="support", package="./gateway", names=("gateway",))
 HELM = Program(
@@ -163,5 +164,3 @@ def parse_version(text: str) -> tuple[int, int]:
     """Read major and minor from `go1.26.8` or from a go.mod's `go 1.26.0` line."""
     match = re.search(r"^go ?(\d+)\.(\d+)", text, re.MULTILINE)
     return (int(match[1]), int(match[2])) if match else (0, 0)
-
-
