@@ -30,7 +30,9 @@ RUN /uv/bin/uv sync --frozen --no-dev --no-editable
 
 FROM python
 COPY --from=builder /venv /venv
-ENV PATH=/venv/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# kopf asks for the user's name, and a user id without a passwd entry has none but this one.
+ENV USER=ray-operator \
+    PATH=/venv/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 ENTRYPOINT ["ray-operator"]
 CMD ["run"]
