@@ -24,10 +24,6 @@ TOKEN_LIFETIME = timedelta(minutes=10)
 _log = logging.getLogger(__name__)
 
 
-class _MetadataList(msgspec.Struct):
-    items: list[wire.Stub] = []
-
-
 class Watcher:
     """Keep the store of our own resources true; `namespaces` empty means the whole cluster."""
 
@@ -64,7 +60,7 @@ class Watcher:
             listed: list[tuple[records.Key, str, str]] = []
             for namespace in self._namespaces or (None,):
                 data = await self._client.list(kind, namespace=namespace, metadata_only=True)
-                for stub in msgspec.json.decode(data, type=_MetadataList).items:
+                for stub in msgspec.json.decode(data, type=wire.StubList).items or ():
                     meta = stub.metadata
                     key = records.Key(kind.kind, meta.namespace, meta.name)
                     listed.append((key, meta.uid, meta.resource_version))

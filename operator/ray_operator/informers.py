@@ -102,7 +102,7 @@ class Informer(Generic[T]):
             self.resource, namespace=self.namespace, selector=self._selector
         )
         listed = _LIST.decode(data)
-        items = [self._decode(raw) for raw in listed.items]
+        items = [self._decode(raw) for raw in listed.items or ()]
         for item in items:
             self._put(item, tell=True)
         self._drop_absent(self._items, items, version=listed.metadata.resource_version)
@@ -113,7 +113,7 @@ class Informer(Generic[T]):
         """Make the children of one owner true to the server's newest state. Raises `KubeError`."""
         data = await self._client.list(self.resource, namespace=key.namespace, selector=selector)
         listed = _LIST.decode(data)
-        items = [self._decode(raw) for raw in listed.items]
+        items = [self._decode(raw) for raw in listed.items or ()]
         for item in items:
             self._put(item, tell=False)
         self._drop_absent(

@@ -167,7 +167,7 @@ class Kube:
                     for line in lines:
                         yield line
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise errors.Unavailable(f"watch {resource.plural}: {error!r}") from error
+            raise errors.Unavailable(f"watch {resource.plural}: {_reason(error)}") from error
 
     def _headers(self, accept: str) -> dict[str, str]:
         headers = {"Accept": accept, "User-Agent": self._user_agent}
@@ -212,7 +212,7 @@ class Kube:
                 return answer
         except (aiohttp.ClientError, TimeoutError) as error:
             metrics.kube_requests.labels(method, "<error>").inc()
-            raise errors.Unavailable(f"{method} {url}: {error!r}") from error
+            raise errors.Unavailable(f"{method} {url}: {_reason(error)}") from error
 
 
 def _url(resource: records.Resource, namespace: str | None, name: str = "") -> str:
@@ -243,3 +243,8 @@ def _error(response: aiohttp.ClientResponse, body: bytes) -> errors.KubeError:
         410: errors.Gone,
     }
     return kinds.get(code, errors.Invalid)(message, status=code)
+
+
+def _reason(error: Exception) -> str:
+    """Say why there was no answer; a time-out has no text of its own."""
+    return str(error) or type(error).__name__

@@ -53,10 +53,16 @@ class ListMetadata(msgspec.Struct, rename="camel"):
 
 
 class RawList(msgspec.Struct):
-    """A list whose items are decoded later, one by one."""
+    """A list whose items are decoded later, one by one; an empty one may hold null."""
 
     metadata: ListMetadata
-    items: list[msgspec.Raw] = []
+    items: list[msgspec.Raw] | None = None
+
+
+class StubList(msgspec.Struct):
+    """A list of which only the items' metadata is read; an empty one may hold null."""
+
+    items: list[Stub] | None = None
 
 
 class WatchEvent(msgspec.Struct):

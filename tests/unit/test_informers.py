@@ -162,3 +162,11 @@ async def test_nothing_is_written_without_the_lease() -> None:
         assert server.created == []
     else:
         raise AssertionError("wrote without the lease")
+
+
+async def test_an_empty_list_may_be_null() -> None:
+    server = Server()
+    children, _ = store(server)
+    server.items = cast("list[dict[str, Any]]", None)
+    await children.relist()
+    assert held(children) == []
