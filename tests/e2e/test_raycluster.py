@@ -49,8 +49,8 @@ def test_status_tells_what_runs(
         "desiredWorkerReplicas": 1,
         "minWorkerReplicas": 0,
         "maxWorkerReplicas": 5,
-        "desiredCPU": "2",
-        "desiredMemory": "4Gi",
+        "desiredCPU": "200m",
+        "desiredMemory": "512Mi",
         "desiredGPU": "0",
         "desiredTPU": "0",
         "endpoints": {
@@ -77,7 +77,7 @@ def test_columns_show_the_state(
     namespace, name = shared_ray_cluster
     header, row = cluster.kubectl("-n", namespace, "get", "rayclusters").splitlines()
     assert header.split()[:3] == ["NAME", "DESIRED", "WORKERS"]
-    assert row.split()[:7] == [name, "1", "1", "2", "4Gi", "0", "ready"]
+    assert row.split()[:7] == [name, "1", "1", "200m", "512Mi", "0", "ready"]
 
 
 def test_ready_cluster_is_left_alone(
