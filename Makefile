@@ -19,7 +19,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: images ## Bring up a cluster and the operator, run a Ray cluster and a job on it
+demo: cluster ## Bring up a cluster and the operator, run a Ray cluster and a job on it
 	@LOCALCLUSTER="$(LOCALCLUSTER)" scripts/demo.sh
 
 .PHONY: test
@@ -41,15 +41,15 @@ unit: install ## The unit tests alone (ARGS="-k …" selects)
 
 # A cluster of one's own: KUBECONFIG=… OPERATOR_IMAGE=… make e2e
 .PHONY: e2e
-e2e: $(if $(KUBECONFIG),install,images) ## The e2e tests (ARGS="-k …"); KUBECONFIG=… OPERATOR_IMAGE=… uses that cluster
+e2e: $(if $(KUBECONFIG),install,cluster) ## The e2e tests (ARGS="-k …"); KUBECONFIG=… OPERATOR_IMAGE=… uses that cluster
 	$(BIN)/pytest tests/e2e -m "not full" $(ARGS)
 
 .PHONY: e2e-full
-e2e-full: $(if $(KUBECONFIG),install,images) ## The e2e tests with the long campaigns
+e2e-full: $(if $(KUBECONFIG),install,cluster) ## The e2e tests with the long campaigns
 	$(BIN)/pytest tests/e2e $(ARGS)
 
 .PHONY: cluster
-cluster: install ## Bring up the local cluster
+cluster: install ## Bring up the local cluster, with the images of now
 	$(LOCALCLUSTER) up
 
 .PHONY: cluster-down
@@ -61,7 +61,7 @@ kubeconfig: install ## Print the local cluster's kubeconfig path (with make -s)
 	@$(LOCALCLUSTER) kubeconfig
 
 .PHONY: images
-images: cluster ## Build the operator's and Ray's images and load them into the local cluster
+images: install ## Build what changed of the images and load it into the running local cluster
 	$(LOCALCLUSTER) images
 
 .PHONY: crds
