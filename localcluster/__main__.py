@@ -19,6 +19,7 @@ from localcluster import (
     paths,
     progress,
     provider,
+    selftest,
     supervisor,
     toolchain,
 )
@@ -56,9 +57,12 @@ def _run(arguments: argparse.Namespace, cluster: paths.Cluster) -> int:
         shown = {"kubeconfig": chosen.kubeconfig, "audit-log": chosen.audit_log}
         print(shown.get(arguments.command, chosen.tools) or "")
         return 0
+    if arguments.command == "selftest":
+        selftest.run(cluster)
+        return 0
     with _exclusively(cluster):
         if arguments.command == "up":
-            chosen.up()
+            chosen.up(bare=arguments.bare)
         elif arguments.command == "down":
             chosen.down()
         elif arguments.command == "images":
@@ -97,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--provider", choices=("native", "kind"), help="default: what fits")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("up", help="start the cluster, build and load images")
+    up = commands.add_parser("up", help="start the cluster, build and load images")
+    up.add_argument("--bare", action="store_true", help="no helm, no Ray and operator images")
     commands.add_parser("down", help="stop the cluster; caches stay")
     commands.add_parser("status", help="print the state; exit code 0 when all is ready")
     commands.add_parser("kubeconfig", help="print the kubeconfig's path")
@@ -105,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("path", help="print the folder with kubectl and helm (empty: use PATH)")
     images = commands.add_parser("images", help="build and load what changed")
     images.add_argument("--only", choices=("infra", "ray", "operator"))
+    commands.add_parser("selftest", help="try the lifecycle for real, on a cluster of that --name")
     build = commands.add_parser("build", help="build programs from their Go modules")
     build.add_argument("programs", nargs="+", choices=sorted(_PROGRAMS))
     for name in ("supervise", "init"):  # run by the launcher itself

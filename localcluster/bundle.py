@@ -41,7 +41,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """Summarize for `status`: Running, Waiting (never started yet) or Crashed."""
+        """Summarize as `components.State` spells it."""
         if self.pid is not None:
             return "Running"
         return "Crashed" if self.last_exit else "Waiting"
@@ -148,11 +148,12 @@ class Init:
         run.not_before = now + min(0.5 * 2 ** (run.restarts - 1), _BACKOFF_SECONDS)
 
     def _report(self) -> None:
-        state = {
+        state: dict[str, components.State] = {
             run.component.name: {
                 "state": run.state,
+                "pid": run.pid,
                 "restarts": run.restarts,
-                "lastExit": run.last_exit,
+                "last_exit": run.last_exit,
             }
             for run in self._runs
         }

@@ -7,6 +7,7 @@ command line.
 
 import dataclasses
 import pathlib
+import typing
 
 from localcluster import paths, topology
 
@@ -32,6 +33,18 @@ class Component:
     after: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     inherits_listener: bool = False
+
+
+class State(typing.TypedDict):
+    """What the init process reports of a component.
+
+    `state` is Running, Waiting (never started yet) or Crashed; `pid` counts as init counts.
+    """
+
+    state: str
+    pid: int | None
+    restarts: int
+    last_exit: str
 
 
 API_READY = f"https://{topology.API_ADDRESS}:{topology.API_PORT}/readyz"

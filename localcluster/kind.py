@@ -42,8 +42,8 @@ class Kind:
         """None: kubectl and helm are those on PATH."""
         return None
 
-    def up(self) -> None:
-        """Create the cluster if it isn't there; build and load images."""
+    def up(self, *, bare: bool) -> None:
+        """Create the cluster if it isn't there; build and load images, unless `bare`."""
         for program in ("kind", "kubectl"):
             if shutil.which(program) is None:
                 raise errors.LocalClusterError(f"a Docker engine answers, but {program} is missing")
@@ -55,7 +55,8 @@ class Kind:
             kubernetes.wait_for_nodes(
                 client, count=count + 1, timeout_seconds=_READY_SECONDS, step=step
             )
-        self.images(None)
+        if not bare:
+            self.images(None)
         progress.say(f"The cluster is up: export KUBECONFIG={self.kubeconfig}")
 
     def _create(self) -> None:

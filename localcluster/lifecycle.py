@@ -154,7 +154,7 @@ def _end(cluster: paths.Cluster) -> None:
     insisted = False
     asked: set[processes.Identity] = set()
     while is_running(cluster):
-        known = _recorded(cluster)
+        known = recorded(cluster)
         waited = time.monotonic() - began
         supervisor = known.get("supervisor")
         if supervisor is not None and supervisor not in asked:
@@ -171,7 +171,8 @@ def _end(cluster: paths.Cluster) -> None:
         time.sleep(0.05)
 
 
-def _recorded(cluster: paths.Cluster) -> dict[str, processes.Identity]:
+def recorded(cluster: paths.Cluster) -> dict[str, processes.Identity]:
+    """Read who the supervision's processes are: `supervisor`, and `init` once it runs."""
     try:
         content = json.loads(cluster.supervisor_record.read_text())
     except (OSError, ValueError):
@@ -185,16 +186,18 @@ def init_pid(cluster: paths.Cluster) -> int:
     Raises:
         errors.LocalClusterError: the cluster doesn't run.
     """
-    init = _recorded(cluster).get("init")
+    init = recorded(cluster).get("init")
     if init is None or not processes.is_alive(init):
         raise errors.LocalClusterError("the cluster doesn't run: `python -m localcluster up`")
     return init.pid
 
 
-def component_states(cluster: paths.Cluster) -> dict[str, dict[str, str | int]]:
+def component_states(cluster: paths.Cluster) -> dict[str, dict[str, str | int | None]]:
     """Read what the init process last wrote about its components."""
     try:
-        states: dict[str, dict[str, str | int]] = json.loads(cluster.components_state.read_text())
+        states: dict[str, dict[str, str | int | None]] = json.loads(
+            cluster.components_state.read_text()
+        )
     except (OSError, ValueError):
         return {}
     return states

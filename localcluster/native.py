@@ -48,8 +48,8 @@ class Native:
         """The folder with kubectl and helm."""
         return toolchain.tools()
 
-    def up(self) -> None:
-        """Start the cluster, build and load every image."""
+    def up(self, *, bare: bool) -> None:
+        """Start the cluster; build and load every image, or none beyond the cluster's own."""
         began = time.monotonic()
         host.prepare()
         toolchain.build(toolchain.KUBERNETES, toolchain.GATEWAY)
@@ -65,8 +65,9 @@ class Native:
         self.load(catalog.infrastructure())
         with progress.step("Waiting for cluster DNS"):
             kubernetes.wait_for_dns(self._client, timeout_seconds=_DNS_SECONDS)
-        toolchain.build(toolchain.HELM)
-        self.load(catalog.select(None))
+        if not bare:
+            toolchain.build(toolchain.HELM)
+            self.load(catalog.select(None))
         progress.say(f"The cluster is up: export KUBECONFIG={self.kubeconfig}")
 
     def down(self) -> None:
@@ -103,7 +104,7 @@ class Native:
         print("components:")
         for name, state in states.items():
             restarts = f", {state['restarts']} restarts" if state["restarts"] else ""
-            last = f" (last exit: {state['lastExit']})" if state["lastExit"] else ""
+            last = f" (last exit: {state['last_exit']})" if state["last_exit"] else ""
             print(f"  {name}: {state['state']}{restarts}{last}")
             if state["state"] == "Crashed":
                 print(lifecycle.log_tail(self._cluster, name))

@@ -26,13 +26,12 @@ def identity(pid: int) -> Identity | None:
 
 def children(pid: int) -> list[int]:
     """List the PIDs of a process' children."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            fields = _stat(int(entry.name))
-            if fields and int(fields[1]) == pid:
-                found.append(int(entry.name))
-    return sorted(found)
+    return [one for one in all_pids() if (fields := _stat(one)) and int(fields[1]) == pid]
+
+
+def all_pids() -> list[int]:
+    """List the PIDs of all processes."""
+    return sorted(int(entry.name) for entry in pathlib.Path("/proc").glob("[0-9]*"))
 
 
 def is_alive(process: Identity) -> bool:

@@ -28,8 +28,8 @@ class Provider(typing.Protocol):
     def tools(self) -> pathlib.Path | None:
         """The folder with kubectl and helm; None when PATH has them."""
 
-    def up(self) -> None:
-        """Have the cluster run with all images loaded."""
+    def up(self, *, bare: bool) -> None:
+        """Have the cluster run with all images loaded, or with only its own when `bare`."""
 
     def down(self) -> None:
         """Have nothing of the cluster left."""
