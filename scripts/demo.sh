@@ -29,6 +29,8 @@ until
 do
   if ((SECONDS > deadline)); then
     kubectl describe raycluster "$cluster"
+    kubectl describe pods -l "ray.io/cluster=$cluster"
+    kubectl logs -l "ray.io/cluster=$cluster" --prefix --tail 50
     kubectl -n ray-system logs deployment/kuberay-operator --tail 50
     echo "$cluster is not ready after $deadline s" >&2
     exit 1
