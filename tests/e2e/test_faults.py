@@ -141,7 +141,7 @@ def wait_leader(operator: operators.Operator, *, other_than: str = "") -> cluste
     return operator.cluster.wait(leads, within=TAKEOVER, what=what, namespace=operator.namespace)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_replicas(operator: operators.Operator) -> Iterator[operators.Operator]:
     """Run two replicas for light clusters, with an agent on each one's node."""
     cluster = operator.cluster
@@ -170,6 +170,13 @@ def wait_creating(operator: operators.Operator, audit: audits.Log, name: str) ->
     )
 
 
+def scale(operator: operators.Operator, namespace: str, name: str, workers: int) -> None:
+    """Change a light cluster's workers and wait until the change is carried out."""
+    change = [{"op": "replace", "path": "/spec/workerGroupSpecs/0/replicas", "value": workers}]
+    operator.cluster.patch("rayclusters", namespace, name, change)
+    ray.wait_ready(operator.cluster, namespace, name, workers=workers, within=TAKEOVER * 2)
+
+
 def kill_process(operator: operators.Operator, pod: clusters.Json) -> None:
     signal(operator, pod, "SIGKILL")
 
@@ -192,8 +199,10 @@ def test_when_the_leader_is_killed_work_goes_on(
     cluster.apply(light_cluster(name, workers=12), namespace)
     wait_creating(operator, audit, name)
     kill(operator, first)
-    ray.wait_ready(cluster, namespace, name, workers=12, within=TAKEOVER * 2)
-    assert created(audit, operator, name) == {"pods": 13, "services": 1}
+    scale(operator, namespace, name, 14)
+    assert created(audit, operator, name) == {"pods": 15, "services": 1}
+    cluster.delete("rayclusters", namespace, name)
+    operator.wait_ready(2)
 
 
 def test_a_leader_stopped_past_its_lease_and_continued_writes_no_more(
@@ -205,11 +214,9 @@ def test_a_leader_stopped_past_its_lease_and_continued_writes_no_more(
     wait_creating(operator, audit, "stopped")
     signal(operator, first, "SIGSTOP")
     second = wait_leader(operator, other_than=first["metadata"]["name"])
-    ray.wait_ready(cluster, namespace, "stopped", workers=12, within=TAKEOVER)
+    scale(operator, namespace, "stopped", 13)
     signal(operator, first, "SIGCONT")
-    scale = [{"op": "replace", "path": "/spec/workerGroupSpecs/0/replicas", "value": 14}]
-    cluster.patch("rayclusters", namespace, "stopped", scale)
-    ray.wait_ready(cluster, namespace, "stopped", workers=14, within=TAKEOVER)
+    scale(operator, namespace, "stopped", 14)
     operator.wait_ready(2)  # the one that was stopped stands by again
     now = wait_leader(operator)
     assert now["metadata"]["name"] == second["metadata"]["name"]

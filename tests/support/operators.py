@@ -76,7 +76,8 @@ def install(
     arguments = [f"--set-json={name}={json.dumps(value)}" for name, value in chosen.items()]
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
     where = ("-n", namespace)
-    cluster.helm("upgrade", "--install", NAME, str(CHART), *where, "--create-namespace", *arguments)
+    options = ("--create-namespace", "--reset-values")
+    cluster.helm("upgrade", "--install", NAME, str(CHART), *where, *options, *arguments)
     # The image's tag is always the same: restart, so that the newest build is tested.
     cluster.kubectl(*where, "rollout", "restart", "deployment", NAME)
     cluster.kubectl(*where, "rollout", "status", "deployment", NAME, "--timeout=120s")
