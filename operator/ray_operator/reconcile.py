@@ -28,6 +28,7 @@ from ray_operator import (
     records,
     resources,
     settings,
+    wire,
     workqueue,
 )
 
@@ -166,6 +167,8 @@ class Reconciler:
             resource = kind.decode(data)
             now = datetime.now(UTC)
             plan = kind.plan(resource, kind.observe(resource), self._settings, now)
+            if _replaces(plan, data) and not await self._is_alive(key, kind, data):
+                return "success"
             outcome = await self._applier.apply(plan.actions)
             await self._write_status(key, kind, resource=resource, data=data, outcome=outcome)
         except errors.KubeError as error:
@@ -179,6 +182,21 @@ class Reconciler:
         self._queue.succeeded(key)
         self._queue.add_after(key, plan.requeue_after or self._settings.resync)
         return "success" if plan.requeue_after is None else "requeue_after"
+
+    async def _is_alive(self, key: records.Key, kind: Kind[R, O], data: bytes) -> bool:
+        """Ask the API server whether the resource is still there.
+
+        The garbage collector's deletes of children can be seen before the delete of their owner,
+        and would otherwise be answered by making them anew.
+        """
+        found = await self._client.get(kind.resource, key.namespace, key.name)
+        uid = msgspec.json.decode(data, type=wire.Stub).metadata.uid
+        if found is None:
+            self._store.drop(key, uid)
+            return False
+        self._store.put(key, msgspec.json.decode(found))
+        metadata = msgspec.json.decode(found, type=wire.Stub).metadata
+        return metadata.uid == uid and metadata.deletion_timestamp is None
 
     def _retry(self, key: records.Key, error: errors.KubeError) -> str:
         """Apply the one retry policy: back off, and look at the truth if the outcome is open."""
@@ -251,6 +269,12 @@ class Reconciler:
             if not self._may_write():
                 raise errors.NotLeading
             await events.post(self._client, regarding, event, now=datetime.now(UTC))
+
+
+def _replaces(plan: actions.Plan, data: bytes) -> bool:
+    """Tell whether the plan creates children of a resource that had some before."""
+    creates = any(isinstance(action, actions.Create) for action in plan.actions)
+    return creates and bool(msgspec.json.decode(data, type=_Envelope).status)
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
