@@ -24,7 +24,8 @@ _WAIT_LIMITS = {"cpu": "1", "memory": "1Gi"}
 _WAIT_REQUESTS = {"cpu": "200m", "memory": "256Mi"}
 
 # `ray health-check` imports all of Ray (some 2 s of CPU), and where nothing answers it only gives
-# up after more than 30 s; hence it is asked once the port is open. Messages are held back for as
+# up after more than 30 s; hence it is asked once the port is open. Looking for that costs
+# milliseconds, so it is done each second while a head is likely to come up. Messages are held back for as
 # long as waiting is normal.
 _WAIT_SCRIPT = """\
 host={host} port={port}
@@ -32,7 +33,7 @@ is_open() {{ timeout 5 bash -c ': < "/dev/tcp/$0/$1"' "$host" "$port"; }}
 is_ready() {{ is_open && ray health-check --address "$host:$port"; }}
 until if ((SECONDS < 120)); then is_ready &> /dev/null; else is_ready; fi; do
   ((SECONDS < 120)) || echo "waiting for the GCS of the head at $host:$port since $SECONDS s"
-  sleep 5
+  sleep $((SECONDS < 120 ? 1 : 5))
 done
 """
 
