@@ -192,12 +192,10 @@ def init_pid(cluster: paths.Cluster) -> int:
     return init.pid
 
 
-def component_states(cluster: paths.Cluster) -> dict[str, dict[str, str | int | None]]:
+def component_states(cluster: paths.Cluster) -> dict[str, components.State]:
     """Read what the init process last wrote about its components."""
     try:
-        states: dict[str, dict[str, str | int | None]] = json.loads(
-            cluster.components_state.read_text()
-        )
+        states: dict[str, components.State] = json.loads(cluster.components_state.read_text())
     except (OSError, ValueError):
         return {}
     return states

@@ -5,17 +5,21 @@ nothing on the host. Invariant: what is read here goes into images of this machi
 never into the source tree.
 """
 
+import collections.abc
+import configparser
 import hashlib
 import os
 import pathlib
 import shutil
-import subprocess
 
 CA_BUNDLE = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 _EXTRA_CAS = pathlib.Path("/usr/local/share/ca-certificates")
 _DEFAULT_MIRROR = "http://deb.debian.org/debian"
 # Paths of the host mean nothing inside an image; `cert` is set to the image's own bundle.
-_DROPPED = {"cert", "find-links", "cache-dir", "client-cert", "log", "target", "prefix", "user"}
+_DROPPED = {
+    *("cert", "client-cert", "find-links", "cache-dir", "log", "target", "prefix", "root"),
+    *("user", "require-virtualenv", "python", "config-file", "src", "build"),
+}
 
 
 def debian_mirror() -> str:
@@ -23,26 +27,41 @@ def debian_mirror() -> str:
     return os.environ.get("LOCALCLUSTER_DEBIAN_MIRROR", _DEFAULT_MIRROR).rstrip("/")
 
 
-def pip_configuration() -> str:
-    """Render the effective pip configuration of the host as a pip.conf for images."""
-    listed = ""
-    pip = shutil.which("pip") or shutil.which("pip3")
-    if pip:
-        asked = subprocess.run([pip, "config", "list"], capture_output=True, text=True, check=False)
-        listed = asked.stdout
-    return render_pip_configuration(listed)
+def pip_configuration(environment: collections.abc.Mapping[str, str] = os.environ) -> str:
+    """Render the host's pip configuration, files and PIP_* variables, as a pip.conf for images."""
+    home = pathlib.Path(environment.get("HOME", "/root"))
+    files = [
+        pathlib.Path("/etc/xdg/pip/pip.conf"),
+        pathlib.Path("/etc/pip.conf"),
+        home / ".pip" / "pip.conf",
+        pathlib.Path(environment.get("XDG_CONFIG_HOME", home / ".config")) / "pip" / "pip.conf",
+        pathlib.Path(environment.get("PIP_CONFIG_FILE", os.devnull)),
+    ]
+    return render_pip_configuration(files, environment)
 
 
-def render_pip_configuration(listed: str) -> str:
-    """Turn the output of `pip config list` into a pip.conf; variables win over files."""
+def render_pip_configuration(
+    files: collections.abc.Iterable[pathlib.Path], environment: collections.abc.Mapping[str, str]
+) -> str:
+    """Merge pip's configuration as pip does: later files win over earlier, variables over files.
+
+    Source: pip's documentation, "Configuration precedence".
+    """
+    parser = configparser.RawConfigParser()
+    parser.read([file for file in files if file.is_file()])
     settings: dict[str, str] = {}
-    for line in sorted(listed.splitlines(), key=lambda line: line.startswith(":env:")):
-        name, _, value = line.partition("=")
-        option = name.rpartition(".")[2]
-        if value and option not in _DROPPED:
-            settings[option] = value.strip("'\"").replace("\\n", "\n    ")
-    settings["cert"] = str(CA_BUNDLE)
-    lines = [f"{option} = {value}" for option, value in sorted(settings.items())]
+    for section in ("global", "install"):
+        if parser.has_section(section):
+            settings |= dict(parser.items(section))
+    for name, value in environment.items():
+        if name.startswith("PIP_"):
+            settings[name.removeprefix("PIP_").lower().replace("_", "-")] = value
+    kept = {option: value for option, value in settings.items() if option not in _DROPPED}
+    kept["cert"] = str(CA_BUNDLE)
+    lines = [
+        f"{option} = {value.replace(chr(10), chr(10) + '    ')}"
+        for option, value in sorted(kept.items())
+    ]
     return "\n".join(["[global]", *lines, ""])
 
 
