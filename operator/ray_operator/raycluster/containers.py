@@ -25,8 +25,8 @@ _WAIT_REQUESTS = {"cpu": "200m", "memory": "256Mi"}
 
 # `ray health-check` imports all of Ray (some 2 s of CPU), and where nothing answers it only gives
 # up after more than 30 s; hence it is asked once the port is open. Looking for that costs
-# milliseconds, so it is done each second while a head is likely to come up. Messages are held back for as
-# long as waiting is normal.
+# milliseconds, so it is done each second while a head is likely to come up. Messages are held back
+# for as long as waiting is normal.
 _WAIT_SCRIPT = """\
 host={host} port={port}
 is_open() {{ timeout 5 bash -c ': < "/dev/tcp/$0/$1"' "$host" "$port"; }}
