@@ -9,6 +9,7 @@ import argparse
 import collections.abc
 import contextlib
 import fcntl
+import os
 import pathlib
 import re
 import sys
@@ -16,6 +17,7 @@ import sys
 from localcluster import (
     bundle,
     errors,
+    host,
     paths,
     progress,
     provider,
@@ -30,6 +32,8 @@ _PROGRAMS = {program.names[0]: program for program in toolchain.ALL}
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 for success, 1 for a problem that was explained on stderr."""
     arguments = _parser().parse_args(argv)
+    os.umask(0o022)  # what is made here is read by other users, in Pods
+    host.complete_path()
     cluster = paths.Cluster(arguments.name)
     if arguments.command == "supervise":
         return supervisor.main(cluster.name, arguments.tools, listener=arguments.listener)

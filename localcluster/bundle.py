@@ -118,7 +118,7 @@ class Init:
         run.pid = os.posix_spawn(
             component.argv[0],
             component.argv,
-            {**os.environ, **dict(component.env)},
+            component.environment(os.environ),
             file_actions=actions,
             setsid=True,
             setsigdef=[signal.SIGPIPE],

@@ -5,6 +5,7 @@ Owns their command lines, start conditions and environment; pure. Deliberately r
 command line.
 """
 
+import collections.abc
 import dataclasses
 import pathlib
 import typing
@@ -13,6 +14,7 @@ from localcluster import paths, topology
 
 # Reserved by the init process for what the gateway inherits.
 GATEWAY_DESCRIPTOR = 3
+_PROXIES = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"}
 _ETCD = "http://127.0.0.1:2379"
 
 
@@ -24,15 +26,21 @@ class Component:
         name: unique; names the log file too.
         argv: absolute program path and arguments.
         after: start only when these probes answer: `unix:PATH`, or `https://…` answering 200.
-        env: variables in addition to the init process' own.
+        pulls: keeps the host's proxy settings; all others only talk to each other.
         inherits_listener: gets the host's listening socket as `GATEWAY_DESCRIPTOR`.
     """
 
     name: str
     argv: tuple[str, ...]
     after: tuple[str, ...] = ()
-    env: tuple[tuple[str, str], ...] = ()
+    pulls: bool = False
     inherits_listener: bool = False
+
+    def environment(self, base: collections.abc.Mapping[str, str]) -> dict[str, str]:
+        """Derive the program's variables from the init process' own."""
+        if self.pulls:
+            return dict(base)
+        return {name: value for name, value in base.items() if name.lower() not in _PROXIES}
 
 
 class State(typing.TypedDict):
@@ -69,9 +77,8 @@ def table(
 
 def _containerd(cluster: paths.Cluster, node: topology.Node) -> Component:
     config = cluster.config / f"containerd-{node.name}.toml"
-    return Component(
-        f"containerd-{node.name}", ("/usr/bin/containerd", "--config", str(config), "-l", "warn")
-    )
+    argv = ("/usr/bin/containerd", "--config", str(config), "--log-level", "warn")
+    return Component(f"containerd-{node.name}", argv, pulls=True)
 
 
 def _etcd(cluster: paths.Cluster, tools: pathlib.Path) -> Component:

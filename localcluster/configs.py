@@ -40,6 +40,8 @@ disabled_plugins = {json.dumps(disabled)}
 {plugin}]
   # Where CAP_SYS_RESOURCE is missing, lowering a score fails and every sandbox with it.
   restrict_oom_score_adj = true
+  # It would load a profile into the host's kernel.
+  disable_apparmor = true
   sandbox_image = "{PAUSE_IMAGE}"
   {plugin}.cni]
     bin_dir = "/usr/lib/cni"

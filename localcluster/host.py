@@ -12,24 +12,25 @@ import subprocess
 
 from localcluster import commands, errors, paths, progress
 
-# Package -> a file that shows it is there.
+# Package -> a program, or a file, that shows it is there (from this or another package).
 PACKAGES = {
-    "containerd": "/usr/bin/containerd",
-    "runc": "/usr/sbin/runc",
+    "containerd": "containerd",
+    "runc": "runc",
     "containernetworking-plugins": "/usr/lib/cni/ptp",
-    "buildah": "/usr/bin/buildah",
-    "debootstrap": "/usr/sbin/debootstrap",
-    "slirp4netns": "/usr/bin/slirp4netns",
-    "socat": "/usr/bin/socat",
-    "conntrack": "/usr/sbin/conntrack",
-    "iptables": "/usr/sbin/iptables",
-    "nftables": "/usr/sbin/nft",
-    "iproute2": "/usr/sbin/ip",
-    "mount": "/usr/bin/mount",
-    "util-linux": "/usr/bin/unshare",
+    "buildah": "buildah",
+    "debootstrap": "debootstrap",
+    "slirp4netns": "slirp4netns",
+    "socat": "socat",
+    "conntrack": "conntrack",
+    "iptables": "iptables",
+    "nftables": "nft",
+    "iproute2": "ip",
+    "mount": "mount",
+    "util-linux": "setpriv",
 }
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _GIB = 1024**3
-COLD_DISK_BYTES = 20 * _GIB
+COLD_DISK_BYTES = 15 * _GIB
 WARM_DISK_BYTES = 3 * _GIB
 
 # A package's installation must neither start nor enable its service. In a mount namespace of its
@@ -51,6 +52,11 @@ def prepare() -> None:
     require_root()
     require_disk()
     install(missing())
+
+
+def complete_path() -> None:
+    """Let programs of the administrator be found, whatever shell the command came from."""
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}"
 
 
 def require_root() -> None:
@@ -78,7 +84,13 @@ def require_disk() -> None:
 
 def missing() -> list[str]:
     """List the packages whose programs aren't there."""
-    return [package for package, file in PACKAGES.items() if not pathlib.Path(file).exists()]
+    return [package for package, mark in PACKAGES.items() if not _is_there(mark)]
+
+
+def _is_there(mark: str) -> bool:
+    if mark.startswith("/"):
+        return pathlib.Path(mark).exists()
+    return shutil.which(mark, path=_SYSTEM_PATH) is not None
 
 
 def install(packages: list[str]) -> None:

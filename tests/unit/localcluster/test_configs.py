@@ -70,3 +70,10 @@ def test_component_names_are_unique_and_programs_absolute() -> None:
     assert len({component.name for component in table}) == len(table)
     assert all(component.argv[0].startswith("/") for component in table)
     assert [c.name for c in table if c.inherits_listener] == ["gateway"]
+
+
+def test_only_what_pulls_images_keeps_the_proxy_settings() -> None:
+    base = {"PATH": "/bin", "HTTPS_PROXY": "http://proxy", "no_proxy": "x"}
+    for component in components.table(CLUSTER, NODES, pathlib.Path("/tools")):
+        expected = base if component.name.startswith("containerd") else {"PATH": "/bin"}
+        assert component.environment(base) == expected
