@@ -17,6 +17,8 @@ RESOURCES = {
     "requests": {"cpu": "100m", "memory": "256Mi"},
     "limits": {"cpu": "1", "memory": "2Gi"},
 }
+PATIENCE = {"name": "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT", "value": "180"}
+"""Ray's dashboard gives up after 30 s of starting, for good, and the head never gets ready."""
 EVERY_NODE = Path(__file__).parents[2] / "scripts/every_node.py"
 START = timedelta(minutes=4)
 """For a head and its workers, on a busy machine of two cores."""
@@ -63,12 +65,8 @@ def worker_group(name: str = "workers", *, replicas: int = 1, **fields: Any) -> 
 
 def pod_template(container: str, **fields: Any) -> clusters.Json:
     """Return a Pod template with one small Ray container; `fields` join the Pod's spec."""
-    return {
-        "spec": {
-            "containers": [{"name": container, "image": IMAGE, "resources": RESOURCES}],
-            **fields,
-        }
-    }
+    ray = {"name": container, "image": IMAGE, "resources": RESOURCES, "env": [PATIENCE]}
+    return {"spec": {"containers": [ray], **fields}}
 
 
 def pods(
