@@ -17,6 +17,6 @@ def test_generated_files_are_up_to_date() -> None:
 
 def test_no_stale_crd_is_left() -> None:
     wanted = set(generate.files())
-    for directory in (Path("crds"), generate.CHART / "crds"):
+    for directory in generate.CRDS:
         found = {path.relative_to(generate.ROOT) for path in (generate.ROOT / directory).iterdir()}
         assert found == {path for path in wanted if path.parent == directory}
