@@ -1,7 +1,5 @@
 """The committed CRDs and RBAC rules are what the code says."""
 
-from pathlib import Path
-
 from scripts import generate
 
 
