@@ -27,11 +27,7 @@ def files() -> dict[Path, str]:
     operator = rules(permissions.OPERATOR)
     leader_election = rules(permissions.LEADER_ELECTION)
     return {
-        **{
-            directory / name: text
-            for directory in CRDS
-            for name, text in definitions.items()
-        },
+        **{directory / name: text for directory in CRDS for name, text in definitions.items()},
         KUSTOMIZE / "crd/kustomization.yaml": HEADER
         + _dump(
             {
