@@ -69,12 +69,12 @@ KUBERNETES = Program(
     tags="providerless",
     ldflags=_KUBERNETES_FLAGS,
 )
-# In the same module as Kubernetes: same versions of its libraries, so compiled once for both.
+# CoreDNS and Helm share the module of Kubernetes, hence its libraries' versions: compiled once.
 COREDNS = Program(module="kubernetes", package="./coredns", names=("coredns",))
 PAUSE = Program(module="support", package="./pause", names=("pause",))
 GATEWAY = Program(module="support", package="./gateway", names=("gateway",))
 HELM = Program(
-    module="helm",
+    module="kubernetes",
     package="helm.sh/helm/v3/cmd/helm",
     names=("helm",),
     ldflags=f"-X helm.sh/helm/v3/internal/version.version={_HELM_VERSION}",
