@@ -15,6 +15,7 @@ from localcluster import catalog, commands, machine, oci, paths, progress, toolc
 
 _STORAGE = "storage"
 _RUNROOT = "runroot"
+_MAX_LAYERS = 80
 
 
 def folder() -> pathlib.Path:
@@ -29,22 +30,16 @@ def layout() -> oci.Layout:
 
 def ensure(wanted: tuple[catalog.Image, ...]) -> None:
     """Build what isn't built from its present inputs, parents first."""
-    keys: dict[str, str] = {}
     for image in wanted:
-        if not _is_current(image, keys):
-            _ensure_parent(image)
-            _build(image)
+        key = image.key()
+        if not _is_current(image, key):
+            if image.parent is not None:
+                ensure((image.parent,))
+            _build(image, key)
 
 
-def _ensure_parent(image: catalog.Image) -> None:
-    if image.parent is not None and not _is_current(image.parent, {}):
-        _ensure_parent(image.parent)
-        _build(image.parent)
-
-
-def _is_current(image: catalog.Image, keys: dict[str, str]) -> bool:
-    record = _record()
-    if record.get(image.reference) != keys.setdefault(image.reference, image.key()):
+def _is_current(image: catalog.Image, key: str) -> bool:
+    if _record().get(image.reference) != key:
         return False
     return not image.on_nodes or image.reference in layout().digests()
 
@@ -64,8 +59,7 @@ def _note(image: catalog.Image, key: str) -> None:
     partial.replace(target)
 
 
-def _build(image: catalog.Image) -> None:
-    key = image.key()
+def _build(image: catalog.Image, key: str) -> None:
     for name in (_STORAGE, _RUNROOT):
         (folder() / name).mkdir(parents=True, exist_ok=True)
     scratch = folder() / "scratch"
@@ -82,8 +76,15 @@ def _build(image: catalog.Image) -> None:
             target = f"oci:{folder() / 'layout'}:{image.reference}"
             _buildah(step, "push", "--disable-compression", image.reference, target)
             layout().prune()
+            _drop_old_layers(step)
         shutil.rmtree(scratch)
     _note(image, key)
+
+
+def _drop_old_layers(step: progress.Step) -> None:
+    """Forget the layers of former builds when there are many; the next build takes longer once."""
+    if sum(1 for _ in (folder() / _STORAGE / "overlay").iterdir()) > _MAX_LAYERS:
+        _buildah(step, "rmi", "--prune")
 
 
 def _bootstrap(scratch: pathlib.Path, step: progress.Step) -> None:
