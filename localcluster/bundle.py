@@ -209,7 +209,7 @@ def prepare(cluster: paths.Cluster, nodes: tuple[topology.Node, ...]) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     enclosure.enter_root(cluster)
     enclosure.set_up_network(nodes)
-    cgroups.create(cluster.name, tuple(node.name for node in nodes))
+    cgroups.create(cluster.control_group, tuple(node.name for node in nodes))
     for node in nodes:
         cluster.pod_logs(node.name).mkdir(parents=True, exist_ok=True)
         drop_stale_containers(cluster, node)
@@ -233,5 +233,5 @@ def main(name: str, tools: pathlib.Path, *, lifeline: int, listener: int, lock: 
         traceback.print_exc()
     finally:
         kill_everything()
-        cgroups.remove(name)
+        cgroups.remove(cluster.control_group)
         sys.stderr.flush()

@@ -1,7 +1,8 @@
 """The control groups of one cluster.
 
-Owns one top-level group a cluster, in every hierarchy (v1) or the unified one (v2), and all beneath
-it; Pods live there, a subtree a node. Deliberately leaves processes that aren't in it alone.
+Owns one top-level group a cluster (`paths` names it) in every hierarchy (v1) or the unified one
+(v2), and all beneath it; Pods live there, a subtree a node. Deliberately leaves processes that
+aren't in it alone.
 Invariant: after `remove` no group and no process in it is left; it may run from inside the cluster
 (its dying init) and from outside (the next command).
 """
@@ -14,11 +15,6 @@ import time
 
 ROOT = pathlib.Path("/sys/fs/cgroup")
 _V2_CONTROLLERS = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")
-
-
-def group(cluster: str) -> str:
-    """Name a cluster's top-level group."""
-    return f"ray-operator-localcluster-{cluster}"
 
 
 def is_unified(root: pathlib.Path = ROOT) -> bool:
@@ -37,10 +33,10 @@ def hierarchies(root: pathlib.Path = ROOT) -> tuple[pathlib.Path, ...]:
     )
 
 
-def create(cluster: str, nodes: tuple[str, ...], root: pathlib.Path = ROOT) -> None:
+def create(group: str, nodes: tuple[str, ...], root: pathlib.Path = ROOT) -> None:
     """Make a group for each node, with every controller that a kubelet needs usable in it."""
     for hierarchy in hierarchies(root):
-        top = hierarchy / group(cluster)
+        top = hierarchy / group
         for path in (top, *(top / node for node in nodes)):
             path.mkdir(exist_ok=True)
             if is_unified(root):
@@ -49,7 +45,7 @@ def create(cluster: str, nodes: tuple[str, ...], root: pathlib.Path = ROOT) -> N
                 _inherit_cpuset(path)
     if is_unified(root):
         for node in nodes:
-            _delegate(root / group(cluster) / node)
+            _delegate(root / group / node)
 
 
 def _delegate(path: pathlib.Path) -> None:
@@ -66,11 +62,11 @@ def _inherit_cpuset(path: pathlib.Path) -> None:
             (path / name).write_text((path.parent / name).read_text())
 
 
-def remove(cluster: str, root: pathlib.Path = ROOT, patience_seconds: float = 10.0) -> bool:
+def remove(group: str, root: pathlib.Path = ROOT, patience_seconds: float = 10.0) -> bool:
     """Kill what still runs in the cluster's groups, then remove them; tell whether none is left."""
     deadline = time.monotonic() + patience_seconds
     while True:
-        tops = [h / group(cluster) for h in hierarchies(root)]
+        tops = [h / group for h in hierarchies(root)]
         present = [top for top in tops if top.exists()]
         for top in present:
             _kill(top)
@@ -82,9 +78,9 @@ def remove(cluster: str, root: pathlib.Path = ROOT, patience_seconds: float = 10
         time.sleep(0.05)
 
 
-def present(cluster: str, root: pathlib.Path = ROOT) -> list[pathlib.Path]:
+def present(group: str, root: pathlib.Path = ROOT) -> list[pathlib.Path]:
     """List the top-level groups of the cluster that exist."""
-    return [path for h in hierarchies(root) if (path := h / group(cluster)).exists()]
+    return [path for h in hierarchies(root) if (path := h / group).exists()]
 
 
 def _kill(top: pathlib.Path) -> None:

@@ -11,7 +11,7 @@ import pathlib
 
 import yaml
 
-from localcluster import cgroups, paths, pki, topology
+from localcluster import paths, pki, topology
 
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 _EVICTION = {
@@ -91,7 +91,7 @@ def kubelet(cluster: paths.Cluster, node: topology.Node) -> str:
         "tlsCertFile": str(pki_folder / f"{node.name}.crt"),
         "tlsPrivateKeyFile": str(pki_folder / f"{node.name}.key"),
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{cgroups.group(cluster.name)}/{node.name}",
+        "cgroupRoot": f"/{cluster.control_group}/{node.name}",
         "containerRuntimeEndpoint": f"unix://{node.containerd_socket}",
         "clusterDNS": [topology.SERVICE_DNS_ADDRESS],
         "clusterDomain": "cluster.local",

@@ -132,8 +132,8 @@ def stop(cluster: paths.Cluster) -> None:
     if is_running(cluster):
         with progress.step("Stopping the cluster"):
             _end(cluster)
-    if not cgroups.remove(cluster.name):
-        left = ", ".join(str(path) for path in cgroups.present(cluster.name))
+    if not cgroups.remove(cluster.control_group):
+        left = ", ".join(str(path) for path in cgroups.present(cluster.control_group))
         raise errors.LocalClusterError(f"control groups can't be removed: {left}")
     cluster.supervisor_record.unlink(missing_ok=True)
     forget(cluster.run)

@@ -5,6 +5,7 @@ outside the source tree, so deleting that folder (after `down`) forgets the clus
 """
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 
@@ -33,6 +34,12 @@ class Cluster:
     def base(self) -> pathlib.Path:
         """Folder of this cluster."""
         return cache() / "clusters" / self.name
+
+    @property
+    def control_group(self) -> str:
+        """Name of the top-level control group: another one for each cache folder and name."""
+        digest = hashlib.sha256(os.fsencode(self.base)).hexdigest()
+        return f"ray-operator-localcluster-{self.name}-{digest[:8]}"
 
     @property
     def run(self) -> pathlib.Path:

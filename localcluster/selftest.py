@@ -102,7 +102,7 @@ def _left(
     left += [f"link {name}" for name in links_now() - links]
     # With both killed at once nobody was there to remove empty groups: the next command does.
     if "supervisor" not in title or "init" not in title:
-        left += [f"control group {path}" for path in cgroups.present(cluster.name)]
+        left += [f"control group {path}" for path in cgroups.present(cluster.control_group)]
     return left
 
 

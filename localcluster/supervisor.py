@@ -56,7 +56,7 @@ def main(name: str, tools: pathlib.Path, *, listener: int) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.close(lifeline_write)
         _end(init)
-        cgroups.remove(name)
+        cgroups.remove(cluster.control_group)
     return 0
 
 

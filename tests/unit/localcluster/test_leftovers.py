@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 from localcluster import cgroups, paths, processes, selftest
 
 _MOUNTINFO = """\
@@ -56,13 +58,23 @@ def test_the_unified_hierarchy_is_one(tmp_path: pathlib.Path) -> None:
 
 def test_empty_groups_of_the_cluster_alone_are_removed(tmp_path: pathlib.Path) -> None:
     _v1(tmp_path)
-    mine = cgroups.group("ray")
+    mine, other = "clusters-ray", "clusters-rayon"
     (tmp_path / "cpu" / mine / "node-1" / "pod").mkdir(parents=True)
-    (tmp_path / "cpu" / cgroups.group("other")).mkdir()
-    assert cgroups.present("ray", tmp_path) == [tmp_path / "cpu" / mine]
-    assert cgroups.remove("ray", tmp_path)
-    assert cgroups.present("ray", tmp_path) == []
-    assert cgroups.present("other", tmp_path) != []
+    (tmp_path / "cpu" / other).mkdir()
+    assert cgroups.present(mine, tmp_path) == [tmp_path / "cpu" / mine]
+    assert cgroups.remove(mine, tmp_path)
+    assert cgroups.present(mine, tmp_path) == []
+    assert cgroups.present(other, tmp_path) != []
+
+
+def test_clusters_of_one_name_in_two_caches_share_no_control_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    groups = set()
+    for cache in ("/a", "/b"):
+        monkeypatch.setenv("XDG_CACHE_HOME", cache)
+        groups.add(paths.Cluster("ray").control_group)
+    assert len(groups) == 2
 
 
 def test_state_and_images_of_a_cluster_lie_apart() -> None:
