@@ -46,11 +46,14 @@ LIGHT = {"env": [{"name": "ENABLE_INIT_CONTAINER_INJECTION", "value": "false"}]}
 """Values of an operator for light clusters, whose workers have no head to wait for."""
 
 
-def created(audit: audits.Log, operator: operators.Operator, prefix: str) -> dict[str, int]:
-    """Count what the operator created for objects of that name, by resource."""
+def created(
+    audit: audits.Log, operator: operators.Operator, namespace: str, prefix: str
+) -> dict[str, int]:
+    """Count what the operator created there for objects of that name, by resource."""
     counts: dict[str, int] = {}
     for write in audit.writes(operator.user):
-        if write.verb == "create" and write.name.startswith(prefix):
+        ours = write.namespace == namespace and write.name.startswith(prefix)
+        if ours and write.verb == "create":
             counts[write.resource] = counts.get(write.resource, 0) + 1
     return {key: count for key, count in counts.items() if key in {"pods", "services"}}
 
@@ -114,7 +117,7 @@ def test_an_operator_killed_after_any_write_of_a_creation_makes_nothing_twice(
             name = f"kill-{k:02}"
             cluster.apply(manifest(name), namespace)
             ray.wait_ready(cluster, namespace, name, workers=2)
-            assert created(audit, operator, name) == {"pods": 3, "services": 1}, name
+            assert created(audit, operator, namespace, name) == {"pods": 3, "services": 1}, name
             cluster.delete("rayclusters", namespace, name)
             if f"killed after write {k}\n" not in operator.log():
                 break
@@ -160,10 +163,12 @@ def signal(operator: operators.Operator, pod: clusters.Json, number: str) -> Non
     nodes.send(operator.cluster, signal=number, pod=pod, agents=operator.namespace)
 
 
-def wait_creating(operator: operators.Operator, audit: audits.Log, name: str) -> None:
+def wait_creating(
+    operator: operators.Operator, audit: audits.Log, namespace: str, name: str
+) -> None:
     """Wait until the first Pod of a cluster has been created."""
     operator.cluster.wait(
-        lambda: created(audit, operator, name).get("pods"),
+        lambda: created(audit, operator, namespace, name).get("pods"),
         within=timedelta(seconds=30),
         what=f"a Pod of {name} created",
         namespace=operator.namespace,
@@ -197,10 +202,10 @@ def test_when_the_leader_is_killed_work_goes_on(
     first = wait_leader(operator)
     name = kill.__name__.replace("_", "-")
     cluster.apply(light_cluster(name, workers=12), namespace)
-    wait_creating(operator, audit, name)
+    wait_creating(operator, audit, namespace, name)
     kill(operator, first)
     scale(operator, namespace, name, 14)
-    assert created(audit, operator, name) == {"pods": 15, "services": 1}
+    assert created(audit, operator, namespace, name) == {"pods": 15, "services": 1}
     cluster.delete("rayclusters", namespace, name)
     operator.wait_ready(2)
 
@@ -211,7 +216,7 @@ def test_a_leader_stopped_past_its_lease_and_continued_writes_no_more(
     operator, cluster = two_replicas, two_replicas.cluster
     first = wait_leader(operator)
     cluster.apply(light_cluster("stopped", workers=12), namespace)
-    wait_creating(operator, audit, "stopped")
+    wait_creating(operator, audit, namespace, "stopped")
     signal(operator, first, "SIGSTOP")
     second = wait_leader(operator, other_than=first["metadata"]["name"])
     scale(operator, namespace, "stopped", 13)
@@ -220,4 +225,4 @@ def test_a_leader_stopped_past_its_lease_and_continued_writes_no_more(
     operator.wait_ready(2)  # the one that was stopped stands by again
     now = wait_leader(operator)
     assert now["metadata"]["name"] == second["metadata"]["name"]
-    assert created(audit, operator, "stopped") == {"pods": 15, "services": 1}
+    assert created(audit, operator, namespace, "stopped") == {"pods": 15, "services": 1}
