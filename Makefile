@@ -16,7 +16,7 @@ export UV_SYSTEM_CERTS := true
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: cluster ## Bring up a cluster and the operator, run a Ray cluster and a job on it
@@ -67,6 +67,10 @@ images: install ## Build what changed of the images and load it into the running
 .PHONY: crds
 crds: install ## Write the generated files: CRDs and RBAC rules
 	$(BIN)/python -m scripts.generate
+
+.PHONY: kubernetes-types
+kubernetes-types: install ## Fetch the pinned Kubernetes' schemas that the CRDs embed; then `make crds`
+	$(BIN)/python -m scripts.kubernetes_types
 
 .PHONY: install
 install: $(UV) ## Install the locked dependencies into .venv

@@ -39,7 +39,6 @@ from ray_operator import (
     wire,
     workqueue,
 )
-from ray_operator.api import crds
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import plan, status
 
@@ -56,17 +55,40 @@ def main() -> None:
     if isinstance(command, cli.Crds):
         _write_crds(command)
         return
+    if isinstance(command, cli.Validate):
+        sys.exit(_validate(command))
     _configure_logging(command)
     asyncio.run(run(command))
 
 
 def _write_crds(command: cli.Crds) -> None:
+    from ray_operator.api import crds  # the running operator makes no CRDs
+
     for name, text in crds.crds().items():
         for directory in command.outputs:
             directory.mkdir(parents=True, exist_ok=True)
             (directory / name).write_text(text)
         if not command.outputs:
             print(text, end="")
+
+
+def _validate(command: cli.Validate) -> int:
+    """Tell what is wrong with files; return 0, 1 when something is, 2 when one is unreadable."""
+    from ray_operator import offline  # the running operator needs no schemas
+
+    errors, count = 0, 0
+    for path in command.files:
+        try:
+            found, findings = offline.check(path, command.feature_gates)
+        except OSError as error:
+            print(f"{path}: {error.strerror}", file=sys.stderr)
+            return 2
+        count += found
+        errors += sum(not each.is_warning for each in findings)
+        for each in findings:
+            print(each)
+    print(f"{count} resources, {errors} errors", file=sys.stderr)
+    return 1 if errors else 0
 
 
 def _configure_logging(command: cli.Run) -> None:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from ray_operator import errors, records
+from ray_operator.api import rules
 
 Manifest = Mapping[str, Any]
 """A Kubernetes object as plain JSON."""
@@ -52,14 +53,27 @@ Action = Create | Delete
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A Kubernetes event about the resource in hand; `type` is `Normal` or `Warning`."""
+
+    type: str
+    reason: str
+    action: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What one pass does: actions in order, then look again after `requeue_after` at the latest.
 
-    `requeue_after=None` means that only a change or the resync wakes the key.
+    `requeue_after=None` means that only a change or the resync wakes the key. `invalid` says what
+    is wrong with the spec, for which nothing is done. `events` are posted once the status stands.
     """
 
     actions: tuple[Action, ...] = ()
     requeue_after: timedelta | None = None
+    invalid: tuple[rules.FieldError, ...] = ()
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,24 +87,18 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """All results of a pass, in the plan's order. Every action is tried; errors don't stop it."""
+    """All results of a pass, in the plan's order, and what the plan found wrong with the spec.
+
+    Every action is tried; errors don't stop it.
+    """
 
     results: tuple[Result, ...] = ()
+    invalid: tuple[rules.FieldError, ...] = ()
 
     @property
     def failures(self) -> tuple[Result, ...]:
         """The results that carry an error."""
         return tuple(result for result in self.results if result.error is not None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A Kubernetes event about the resource in hand; `type` is `Normal` or `Warning`."""
-
-    type: str
-    reason: str
-    action: str
-    message: str
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ asked; after every write the store knows.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ray_operator import actions, errors, informers, kube, records
@@ -32,8 +32,8 @@ class Applier:
         self._stores = stores
         self._may_write = may_write
 
-    async def apply(self, todo: Sequence[actions.Action]) -> actions.Outcome:
-        """Carry out the actions in order, in batches that double while all goes well.
+    async def apply(self, plan: actions.Plan) -> actions.Outcome:
+        """Carry out the plan's actions in order, in batches that double while all goes well.
 
         After a failed create, further creates that would be told by the same reasons are left
         for a later pass: a quota that refuses one Pod refuses the next thousand too.
@@ -43,7 +43,7 @@ class Applier:
         """
         results: list[actions.Result] = []
         refused: set[actions.Reasons] = set()
-        rest, size = list(todo), 1
+        rest, size = list(plan.actions), 1
         while rest:
             batch, rest = rest[:size], rest[size:]
             done = await asyncio.gather(*(self._carry_out(action) for action in batch))
@@ -56,7 +56,7 @@ class Applier:
                 for action in rest
                 if not (isinstance(action, actions.Create) and action.reasons in refused)
             ]
-        return actions.Outcome(results=tuple(results))
+        return actions.Outcome(results=tuple(results), invalid=plan.invalid)
 
     async def _carry_out(self, action: actions.Action) -> actions.Result:
         if not self._may_write():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from ray_operator import settings
+from ray_operator import features, settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,14 @@ class Crds:
     outputs: tuple[Path, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validate:
+    """What `ray-operator validate` was asked for."""
+
+    files: tuple[Path, ...]
+    feature_gates: features.Features
+
+
 def _flag(text: str) -> bool:
     lowered = text.lower()
     if lowered not in {"true", "false", "1", "0", "t", "f"}:
@@ -51,6 +59,13 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
+
+
+def _gates(text: str) -> features.Features:
+    try:
+        return features.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,19 +90,27 @@ def _parser() -> argparse.ArgumentParser:
     add("qps", type=float, default=None, help="requests a second to the API server; no limit")
     add("burst", type=_positive, default=200, help="requests at once when --qps is given")
     add("kubeconfig", type=Path, default=None, help="instead of the Pod's service account")
+    add("feature-gates", type=_gates, default=features.DEFAULT, help="A=true,B=false")
     crds = commands.add_parser("crds", help="write the CustomResourceDefinitions")
     crds.add_argument("--output", type=Path, action="append", default=[], help="a directory")
+    validate = commands.add_parser("validate", help="check manifests without a cluster")
+    validate.add_argument("files", type=Path, nargs="+", metavar="FILE", help="YAML manifests")
+    validate.add_argument("--feature-gates", type=_gates, default=features.DEFAULT)
     return parser
 
 
-def parse(arguments: Sequence[str], environment: Mapping[str, str], *, version: str) -> Run | Crds:
+def parse(
+    arguments: Sequence[str], environment: Mapping[str, str], *, version: str
+) -> Run | Crds | Validate:
     """Parse a command line; on a bad one print why and exit with 2, as argparse does."""
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.command == "crds":
         return Crds(outputs=tuple(given.output))
+    if given.command == "validate":
+        return Validate(files=tuple(given.files), feature_gates=given.feature_gates)
     try:
-        options = _settings(environment, version=version)
+        options = _settings(environment, version=version, enabled=given.feature_gates)
     except ValueError as error:
         parser.error(str(error))
     return Run(
@@ -107,7 +130,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], *, version: 
     )
 
 
-def _settings(environment: Mapping[str, str], *, version: str) -> settings.Settings:
+def _settings(
+    environment: Mapping[str, str], *, version: str, enabled: features.Features
+) -> settings.Settings:
     """Read the switches that KubeRay takes from the environment.
 
     Raises:
@@ -133,4 +158,5 @@ def _settings(environment: Mapping[str, str], *, version: str) -> settings.Setti
         head_cluster_ip_service=switch("ENABLE_RAY_HEAD_CLUSTER_IP_SERVICE", default=False),
         random_pod_delete=switch("ENABLE_RANDOM_POD_DELETE", default=False),
         resync=timedelta(seconds=int(resync)),
+        feature_gates=enabled,
     )

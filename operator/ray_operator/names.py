@@ -24,6 +24,8 @@ WORKER = "worker"
 
 OVERWRITE_COMMAND_ANNOTATION = "ray.io/overwrite-container-cmd"
 FT_ENABLED_ANNOTATION = "ray.io/ft-enabled"
+FT_NAMESPACE_ANNOTATION = "ray.io/external-storage-namespace"
+INITIALIZING_TIMEOUT_ANNOTATION = "ray.io/initializing-timeout"
 VERSION_ANNOTATION = "ray.io/kuberay-version"
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 HASH_ANNOTATION = "ray.io/upgrade-strategy-recreate-hash"

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -169,11 +169,11 @@ class Reconciler:
             plan = kind.plan(resource, kind.observe(resource), self._settings, now)
             if _replaces(plan, data) and not await self._is_alive(key, kind, data):
                 return "success"
-            outcome = await self._applier.apply(plan.actions)
+            outcome = await self._applier.apply(plan)
             await self._write_status(key, kind, resource=resource, data=data, outcome=outcome)
         except errors.KubeError as error:
             return self._retry(key, error)
-        await self._tell(key, data, outcome)
+        await self._tell(key, data, [*plan.events, *actions.events(outcome)])
         for result in outcome.failures:
             assert result.error is not None
             self._retry(key, result.error)
@@ -262,10 +262,10 @@ class Reconciler:
         with contextlib.suppress(errors.KubeError, errors.NotLeading):
             await self._patch_status(key, envelope, status)
 
-    async def _tell(self, key: records.Key, data: bytes, outcome: actions.Outcome) -> None:
+    async def _tell(self, key: records.Key, data: bytes, told: Sequence[actions.Event]) -> None:
         metadata = msgspec.json.decode(data, type=_Envelope).metadata
         regarding = events.regarding(self._kinds[key.kind].resource, metadata)
-        for event in actions.events(outcome):
+        for event in told:
             if not self._may_write():
                 raise errors.NotLeading
             await events.post(self._client, regarding, event, now=datetime.now(UTC))

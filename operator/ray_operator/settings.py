@@ -7,6 +7,8 @@ Owns: the settings that decisions read. Does not own: reading flags, files and e
 from dataclasses import dataclass
 from datetime import timedelta
 
+from ray_operator import features
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -23,6 +25,7 @@ class Settings:
         random_pod_delete: the operator may scale down a group although autoscaling is on.
         resync: a cluster that nothing wakes is looked at again after this time.
         stuck_after: a Pod still there this long after its deletion time counts as gone.
+        feature_gates: those that are on.
         replace_pace: a Pod that fails sooner than this after its creation is replaced only then.
     """
 
@@ -36,4 +39,5 @@ class Settings:
     random_pod_delete: bool = False
     resync: timedelta = timedelta(seconds=300)
     stuck_after: timedelta = timedelta(seconds=60)
+    feature_gates: features.Features = features.DEFAULT
     replace_pace: timedelta = timedelta(seconds=10)

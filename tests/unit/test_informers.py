@@ -119,7 +119,7 @@ def applier(
 async def test_what_was_created_and_deleted_is_in_the_store_when_apply_returns() -> None:
     server = Server()
     children, told = store(server)
-    outcome = await applier(server, children).apply(creates(3))
+    outcome = await applier(server, children).apply(actions.Plan(actions=tuple(creates(3))))
     assert [result.error for result in outcome.results] == [None] * 3
     assert [pod.name for pod in children.owned_by(KEY)] == sorted(server.created)
     assert all(len(name) == len("demo-") + 5 for name in server.created)
@@ -127,7 +127,7 @@ async def test_what_was_created_and_deleted_is_in_the_store_when_apply_returns()
     delete = actions.Delete(
         resource=records.PODS, namespace="ns1", name=name, uid=f"uid-{name}", reasons=REASONS
     )
-    await applier(server, children).apply([delete])
+    await applier(server, children).apply(actions.Plan(actions=(delete,)))
     (pod,) = [pod for pod in children.owned_by(KEY) if pod.name == name]
     assert pod.deletion_at is not None
     assert told == []
@@ -140,7 +140,7 @@ async def test_deleting_what_is_gone_is_success() -> None:
     delete = actions.Delete(
         resource=records.PODS, namespace="ns1", name="gone", uid="uid-gone", reasons=REASONS
     )
-    outcome = await applier(server, children).apply([delete])
+    outcome = await applier(server, children).apply(actions.Plan(actions=(delete,)))
     assert (outcome.failures, held(children)) == ((), [])
 
 
@@ -148,7 +148,7 @@ async def test_a_refused_create_stops_further_ones_of_its_sort() -> None:
     server = Server()
     children, _ = store(server)
     server.refuse = {2}
-    outcome = await applier(server, children).apply(creates(100))
+    outcome = await applier(server, children).apply(actions.Plan(actions=tuple(creates(100))))
     assert len(server.created) == 3  # one, then a batch of two
     assert [result.error is not None for result in outcome.results] == [False, True, False]
 
@@ -157,7 +157,9 @@ async def test_nothing_is_written_without_the_lease() -> None:
     server = Server()
     children, _ = store(server)
     try:
-        await applier(server, children, leading=False).apply(creates(1))
+        await applier(server, children, leading=False).apply(
+            actions.Plan(actions=tuple(creates(1)))
+        )
     except errors.NotLeading:
         assert server.created == []
     else:

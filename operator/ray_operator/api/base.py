@@ -1,8 +1,9 @@
-"""What all models of the API share: strictness, aliases, metadata and opaque Kubernetes types.
+"""What all models of the API share: strictness, aliases, metadata and scalar types.
 
-Owns: the base model and the types whose schema is Kubernetes' rather than ours. Does not own: any
-kind (`raycluster`, …). Invariant: a model accepts whatever an API server may have stored (unknown
-fields stay, nulls mean "not given"), and `dump` gives back what was put in, nothing more.
+Owns: the base model and types of single values. Does not own: any kind (`raycluster`, …), or
+Kubernetes' own types (`kubernetes`). Invariant: a model accepts whatever an API server may have
+stored (unknown fields stay, nulls mean "not given"), and `dump` gives back what was put in, nothing
+more.
 """
 
 from typing import Annotated, Any
@@ -17,6 +18,11 @@ INT32_MAX = 2**31 - 1
 
 Int32 = Annotated[int, WithJsonSchema({"type": "integer", "format": "int32"})]
 Int64 = Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})]
+NonNegative = Annotated[int, WithJsonSchema({"type": "integer", "format": "int32", "minimum": 0})]
+"""An int32 whose lower bound the CRD enforces (the model reads what is stored)."""
+Positive = Annotated[int, WithJsonSchema({"type": "integer", "format": "int32", "minimum": 1})]
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""An instant as the API server writes it, RFC 3339."""
 
 QUANTITY_SCHEMA: Json = {
     "anyOf": [{"type": "integer"}, {"type": "string"}],
@@ -28,8 +34,6 @@ QUANTITY_SCHEMA: Json = {
 }
 Quantity = Annotated[str | int, WithJsonSchema(QUANTITY_SCHEMA)]
 
-_PRESERVED: Json = {"x-kubernetes-preserve-unknown-fields": True}
-_OBJECT: Json = {"type": "object", **_PRESERVED}
 _STRINGS: Json = {"type": "object", "additionalProperties": {"type": "string"}}
 METADATA_SCHEMA: Json = {
     "type": "object",
@@ -43,41 +47,14 @@ METADATA_SCHEMA: Json = {
 }
 """The embedded metadata that KubeRay admits; the API server prunes every other key."""
 
-POD_TEMPLATE_SCHEMA: Json = {
-    "type": "object",
-    "required": ["spec"],
-    "properties": {
-        "metadata": METADATA_SCHEMA,
-        "spec": {
-            "type": "object",
-            "required": ["containers"],
-            "properties": {
-                "containers": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {
-                        "type": "object",
-                        "required": ["name"],
-                        "properties": {"name": {"type": "string"}},
-                        **_PRESERVED,
-                    },
-                }
-            },
-            **_PRESERVED,
-        },
-    },
-    **_PRESERVED,
-}
-SERVICE_SCHEMA: Json = {
-    "type": "object",
-    "properties": {"metadata": METADATA_SCHEMA, "spec": _OBJECT},
-    **_PRESERVED,
-}
 
-PodTemplate = Annotated[Json, WithJsonSchema(POD_TEMPLATE_SCHEMA)]
-ServiceTemplate = Annotated[Json, WithJsonSchema(SERVICE_SCHEMA)]
-Opaque = Annotated[Json, WithJsonSchema(_OBJECT)]
-"""An object of Kubernetes' own API that only Kubernetes checks."""
+def list_map(*keys: str, max_items: int | None = None) -> dict[str, Any]:
+    """Schema addition for a list of objects told apart by these fields.
+
+    Keys are unique then, and appliers of different items don't conflict.
+    """
+    bound = {"maxItems": max_items} if max_items else {}
+    return {**bound, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
 def one_of(*values: str) -> dict[str, Any]:
@@ -98,6 +75,7 @@ class Model(BaseModel):
         frozen=True,
         coerce_numbers_to_str=True,
         use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
     @model_validator(mode="before")
@@ -126,3 +104,17 @@ class Metadata(Model):
     finalizers: list[str] = Field(default_factory=list)
     creation_timestamp: AwareDatetime | None = None
     deletion_timestamp: AwareDatetime | None = None
+
+
+class Resource(Model):
+    """The base of the kinds: what makes an object of the API a manifest."""
+
+    api_version: str = "ray.io/v1"
+    kind: str
+    metadata: Metadata = Field(default_factory=Metadata)
+    status: Json = Field(default_factory=dict)
+    """What was last reported, as stored; the kind's status model types it."""
+
+    def manifest(self) -> Json:
+        """Render for `kubectl apply` or a client: what was given, no defaults, no nulls."""
+        return {"apiVersion": self.api_version, "kind": self.kind, **self.dump()}

@@ -4,14 +4,15 @@ Owns: their fields. Does not own: what they do (`raycluster`) or rules across fi
 Source: KubeRay 1.7, `ray.io/v1` RayClusterSpec.
 """
 
-from typing import Annotated
+from pydantic import Field
+from pydantic.config import JsonDict
 
-from pydantic import Field, WithJsonSchema
+from ray_operator.api import kubernetes
+from ray_operator.api.base import Model, NonNegative, Quantity, list_map, one_of
 
-from ray_operator.api.base import Json, Model, Opaque, Quantity, one_of
-
-NonNegative = Annotated[int, WithJsonSchema({"type": "integer", "format": "int32", "minimum": 0})]
-"""An int32 whose lower bound the CRD enforces (the model reads what is stored)."""
+VARIABLES: JsonDict = {"maxItems": kubernetes.VARIABLES}
+GROUPS = 500
+"""More worker groups than any cluster has; a bound lets the API server price rules over them."""
 
 
 class AutoscalerOptions(Model):
@@ -29,15 +30,17 @@ class AutoscalerOptions(Model):
     """Image of the autoscaler sidecar; the Ray container's when unset."""
     image_pull_policy: str | None = None
     """Pull policy of the sidecar's image; IfNotPresent when unset."""
-    resources: Opaque | None = None
+    resources: kubernetes.ResourceRequirements | None = None
     """Resources of the sidecar; replaces the default as a whole."""
-    security_context: Opaque | None = None
+    security_context: kubernetes.SecurityContext | None = None
     """Security context of the sidecar."""
-    env: list[Opaque] = Field(default_factory=list)
+    env: list[kubernetes.EnvVar] = Field(default_factory=list, json_schema_extra=VARIABLES)
     """Environment variables appended to the sidecar's."""
-    env_from: list[Opaque] = Field(default_factory=list)
+    env_from: list[kubernetes.EnvFrom] = Field(default_factory=list)
     """Environment sources appended to the sidecar's."""
-    volume_mounts: list[Opaque] = Field(default_factory=list)
+    volume_mounts: list[kubernetes.VolumeMount] = Field(
+        default_factory=list, json_schema_extra=VARIABLES
+    )
     """Volume mounts appended to the sidecar's."""
     command: list[str] = Field(default_factory=list)
     """Command of the sidecar, replacing the generated one."""
@@ -45,12 +48,21 @@ class AutoscalerOptions(Model):
     """Arguments of the sidecar, replacing the generated ones."""
 
 
+class IdleTerminationOptions(Model):
+    """What happens to a cluster that no driver uses; needs Ray 2.60."""
+
+    timeout_seconds: NonNegative | None = None
+    """Seconds without a driver after which it happens; never when unset."""
+    policy: str | None = Field(None, json_schema_extra=one_of("Suspend", "Delete"))
+    """Suspend stops all Pods, Delete deletes the RayCluster; Suspend when unset."""
+
+
 class RedisCredential(Model):
     """A Redis user name or password, given or referenced."""
 
     value: str | None = None
     """The value itself."""
-    value_from: Opaque | None = None
+    value_from: kubernetes.EnvVarSource | None = None
     """Where the value comes from, as in a container's env."""
 
 
@@ -76,18 +88,7 @@ class GcsStorage(Model):
 class GcsFaultToleranceOptions(Model):
     """Where the head's state survives a restart; giving the block switches it on."""
 
-    backend: str | None = Field(
-        None,
-        json_schema_extra={
-            **one_of("redis", "rocksdb"),
-            "x-kubernetes-validations": [
-                {
-                    "rule": "self == oldSelf",
-                    "message": "the backend can't be changed: make a new cluster",
-                }
-            ],
-        },
-    )
+    backend: str | None = Field(None, json_schema_extra=one_of("redis", "rocksdb"))
     """Where the state is kept; redis when unset."""
     redis_address: str | None = None
     """Address of the Redis server, host:port."""
@@ -122,16 +123,16 @@ class AuthOptions(Model):
 class NetworkPolicyRules(Model):
     """Additional traffic to allow for some Pods."""
 
-    ingress_rules: list[Opaque] = Field(default_factory=list)
+    ingress_rules: list[kubernetes.IngressRule] = Field(default_factory=list)
     """Allowed incoming traffic, as in a NetworkPolicy."""
-    egress_rules: list[Opaque] = Field(default_factory=list)
+    egress_rules: list[kubernetes.EgressRule] = Field(default_factory=list)
     """Allowed outgoing traffic, as in a NetworkPolicy."""
 
 
 class NetworkPolicyGroup(NetworkPolicyRules):
     """Additional traffic to allow for one worker group."""
 
-    group_name: str
+    group_name: str = Field(json_schema_extra={"maxLength": 63})
     """The worker group."""
 
 
@@ -147,11 +148,7 @@ class NetworkPolicyOptions(Model):
     worker: NetworkPolicyRules | None = None
     """Exceptions for all workers."""
     worker_groups: list[NetworkPolicyGroup] = Field(
-        default_factory=list,
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["groupName"],
-        },
+        default_factory=list, json_schema_extra=list_map("groupName", max_items=GROUPS)
     )
     """Exceptions for single worker groups."""
 
@@ -170,9 +167,9 @@ class CollectorOptions(Model):
     """Image of the sidecar (required)."""
     image_pull_policy: str | None = None
     """Pull policy of the image; IfNotPresent when unset."""
-    resources: Opaque | None = None
+    resources: kubernetes.ResourceRequirements | None = None
     """Resources of the sidecar; replaces the default as a whole."""
-    env: list[Opaque] = Field(default_factory=list)
+    env: list[kubernetes.EnvVar] = Field(default_factory=list, json_schema_extra=VARIABLES)
     """Environment variables of the sidecar, the storage backend's among them."""
 
 
@@ -194,5 +191,5 @@ class IngressOptions(Model):
         None, json_schema_extra=one_of("Exact", "Prefix", "ImplementationSpecific")
     )
     """How the path is matched; Prefix when unset."""
-    tls: list[Json] = Field(default_factory=list)
+    tls: list[kubernetes.IngressTLS] = Field(default_factory=list)
     """TLS blocks, as in an Ingress."""

@@ -5,52 +5,54 @@ Owns: the fields of `ray.io/v1` RayCluster and their defaults. Does not own: rul
 drops no field that Kubernetes knows. Source: KubeRay 1.7, `ray.io/v1`.
 """
 
-from typing import Any
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from ray_operator import names
-from ray_operator.api import options
+from ray_operator.api import kubernetes, options
 from ray_operator.api.base import (
     INT32_MAX,
     Int32,
     Json,
-    Metadata,
     Model,
-    PodTemplate,
-    ServiceTemplate,
+    NonNegative,
+    Resource,
+    list_map,
+    one_of,
 )
 
-_MANAGED_BY: dict[str, Any] = {
-    "x-kubernetes-validations": [
+LabelValue = Annotated[
+    str,
+    WithJsonSchema(
         {
-            "rule": f"self in ['{names.MANAGED_BY_US}', '{names.MANAGED_BY_KUEUE}']",
-            "message": f"managedBy must be {names.MANAGED_BY_US} or {names.MANAGED_BY_KUEUE}",
-        },
-        {"rule": "self == oldSelf", "message": "managedBy can't be changed"},
-    ]
-}
-_GROUP_RULES: dict[str, Any] = {
-    "required": ["groupName", "maxReplicas", "minReplicas", "template"],
-    "x-kubernetes-validations": [
-        {
-            "rule": "self.minReplicas <= self.maxReplicas",
-            "message": "minReplicas must be at most maxReplicas",
+            "type": "string",
+            "maxLength": 63,
+            "pattern": "^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$",
         }
-    ],
+    ),
+]
+GROUP_NAME: Json = {
+    "minLength": 1,
+    "maxLength": 63,
+    "pattern": "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$",
 }
+"""A label value, since it becomes one."""
+MANAGED_BY = one_of(names.MANAGED_BY_US, names.MANAGED_BY_KUEUE)
 
 
 class GroupSpec(Model):
     """What the head and worker groups have in common."""
 
-    template: PodTemplate
+    template: kubernetes.RayPodTemplate
     """Template of the group's Pods; its first container runs Ray."""
     ray_start_params: dict[str, str] = Field(default_factory=dict)
     """Flags of `ray start`, without the leading dashes."""
     resources: dict[str, str] = Field(default_factory=dict)
     """Logical Ray resources of each Pod, as quantities; doesn't touch the container's."""
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: dict[str, LabelValue] = Field(
+        default_factory=dict, json_schema_extra={"maxProperties": 256}
+    )
     """Ray node labels, which are Pod labels too."""
 
     @property
@@ -70,7 +72,7 @@ class HeadGroupSpec(GroupSpec):
 
     service_type: str | None = None
     """Type of the head Service, and of Serve Services; ClusterIP when unset."""
-    head_service: ServiceTemplate | None = None
+    head_service: kubernetes.Service | None = None
     """A Service to make the head Service of; selector and namespace are the operator's."""
     enable_ingress: bool | None = None
     """Whether an Ingress (on OpenShift a Route) exposes the dashboard."""
@@ -88,21 +90,23 @@ class ScaleStrategy(Model):
 class WorkerGroupSpec(GroupSpec):
     """A group of equal workers."""
 
-    model_config = ConfigDict(json_schema_extra=_GROUP_RULES)
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["groupName", "maxReplicas", "minReplicas", "template"]}
+    )
 
-    group_name: str
+    group_name: str = Field(json_schema_extra=GROUP_NAME)
     """Name of the group, unique within the cluster; a valid label value."""
     replicas: Int32 = 0
     """How many replicas to run, held between the bounds; the autoscaler's to write."""
-    min_replicas: options.NonNegative = 0
+    min_replicas: NonNegative = 0
     """Never fewer replicas than this."""
-    max_replicas: options.NonNegative = INT32_MAX
+    max_replicas: NonNegative = INT32_MAX
     """Never more replicas than this."""
     num_of_hosts: Int32 = 1
     """Pods of each replica."""
     scale_strategy: ScaleStrategy | None = None
     """Which workers go first; the autoscaler's to write."""
-    idle_timeout_seconds: options.NonNegative | None = None
+    idle_timeout_seconds: NonNegative | None = None
     """Seconds without work after which a worker of this group is removed."""
     priority: Int32 = 0
     """Groups of higher priority are scaled up first."""
@@ -115,18 +119,24 @@ class RayClusterSpec(Model):
 
     head_group_spec: HeadGroupSpec
     """The head."""
-    worker_group_specs: list[WorkerGroupSpec] = Field(default_factory=list)
+    worker_group_specs: list[WorkerGroupSpec] = Field(
+        default_factory=list, json_schema_extra=list_map("groupName", max_items=options.GROUPS)
+    )
     """The groups of workers; the autoscaler addresses them by index."""
-    ray_version: str | None = None
+    ray_version: str | None = Field(None, json_schema_extra={"maxLength": 256})
     """Version of Ray in the images."""
     suspend: bool | None = None
     """Whether to keep no Pods."""
-    managed_by: str | None = Field(None, json_schema_extra=_MANAGED_BY)
+    managed_by: str | None = Field(None, json_schema_extra=MANAGED_BY)
     """Who reconciles this resource; unset means this operator."""
     enable_in_tree_autoscaling: bool | None = None
     """Whether workers are scaled by the demand for resources."""
     autoscaler_options: options.AutoscalerOptions | None = None
     """How they are scaled."""
+    idle_termination_options: options.IdleTerminationOptions | None = None
+    """What happens to the cluster when no driver uses it."""
+    idle_suspend: bool | None = None
+    """Whether the cluster is suspended because no driver uses it; the autoscaler's to write."""
     head_service_annotations: dict[str, str] = Field(default_factory=dict)
     """Annotations of the head Service."""
     gcs_fault_tolerance_options: options.GcsFaultToleranceOptions | None = None
@@ -143,16 +153,8 @@ class RayClusterSpec(Model):
     """What is kept of the cluster for the history server."""
 
 
-class RayCluster(Model):
+class RayCluster(Resource):
     """A Ray cluster."""
 
-    api_version: str = "ray.io/v1"
-    kind: str = "RayCluster"
-    metadata: Metadata = Field(default_factory=Metadata)
+    kind: Literal["RayCluster"] = "RayCluster"
     spec: RayClusterSpec
-    status: Json = Field(default_factory=dict)
-    """What was last reported, as stored; `raycluster_status` types it."""
-
-    def manifest(self) -> Json:
-        """Render for `kubectl apply` or a client: what was given, no defaults, no nulls."""
-        return {"apiVersion": self.api_version, "kind": self.kind, **self.dump()}

@@ -8,9 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
-from ray_operator.api.base import QUANTITY_SCHEMA, Int32, Int64, Model, one_of
+from ray_operator.api.base import QUANTITY_SCHEMA, Int32, Int64, Model, Time, list_map, one_of
 
-Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Total = Annotated[str, WithJsonSchema(QUANTITY_SCHEMA)]
 
 
@@ -51,13 +50,7 @@ class RayClusterStatus(Model):
     """ready or suspended; stays until the other is reached. Conditions say more."""
     reason: str | None = None
     """Never filled; kept for old clients."""
-    conditions: list[Condition] = Field(
-        default_factory=list,
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        },
-    )
+    conditions: list[Condition] = Field(default_factory=list, json_schema_extra=list_map("type"))
     """Aspects of the state."""
     desired_cpu: Total | None = Field(None, alias="desiredCPU")
     """CPU that all desired Pods ask for."""

@@ -5,7 +5,7 @@ or whether it is created (`plan`). Invariant: pure; every field of the user's te
 named in one of the parts comes out as it went in. A manifest may share such parts with the
 resource it was made from: neither is ever changed, and a thousand deep copies a pass would cost.
 
-All builders take a cluster for which `api.validate.errors` is empty.
+All builders take a cluster for which `api.validation.raycluster.errors` is empty.
 Source: KubeRay 1.7, Pod construction.
 """
 

@@ -12,9 +12,9 @@ that terminates does count: two heads behind one Service would split the cluster
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from ray_operator import actions, names, records, settings
+from ray_operator import actions, names, records, settings, validity
 from ray_operator.api import raycluster as api
-from ray_operator.api import validate
+from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import desired, groups
 from ray_operator.raycluster import observed as seen
 
@@ -26,6 +26,7 @@ CREATE_WORKER = actions.Reasons(
 DELETE_WORKER = actions.Reasons(
     "DeletedWorkerPod", "FailedToDeleteWorkerPod", "FailedDeleteWorkerPod"
 )
+SPEC_VALID = "RayClusterSpecValid"
 CREATE_SERVICE = actions.Reasons("CreatedService", "FailedToCreateService", "FailedCreateService")
 
 
@@ -38,8 +39,12 @@ def plan(
     cluster: api.RayCluster, observed: seen.Observed, options: settings.Settings, now: datetime
 ) -> actions.Plan:
     """Return the actions of one pass; nothing for a foreign, deleted or invalid cluster."""
-    if not is_ours(cluster) or cluster.metadata.deletion_timestamp or validate.errors(cluster):
+    if not is_ours(cluster) or cluster.metadata.deletion_timestamp:
         return actions.Plan()
+    invalid = tuple(rules.errors(cluster, options.feature_gates))
+    events = validity.events(cluster, SPEC_VALID, invalid=invalid, warnings=rules.warnings(cluster))
+    if invalid:
+        return actions.Plan(invalid=invalid, events=events)
     plans = [
         _plan_service(cluster, observed, options),
         _plan_head(cluster, observed, options=options, now=now),
@@ -52,6 +57,7 @@ def plan(
     return actions.Plan(
         actions=tuple(action for item in plans for action in item.actions),
         requeue_after=min(waits, default=None),
+        events=events,
     )
 
 

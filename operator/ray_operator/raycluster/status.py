@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ray_operator import actions, conditions, records
+from ray_operator import actions, conditions, records, validity
 from ray_operator.api import raycluster as api
-from ray_operator.api import validate
 from ray_operator.raycluster import groups, plan, resources
 from ray_operator.raycluster import observed as seen
 
@@ -26,7 +25,7 @@ class Type(enum.StrEnum):
     HEAD_POD_READY = "HeadPodReady"
     PROVISIONED = "RayClusterProvisioned"
     READY = "RayClusterReady"
-    SPEC_VALID = "RayClusterSpecValid"
+    SPEC_VALID = plan.SPEC_VALID
     REPLICA_FAILURE = "ReplicaFailure"
 
 
@@ -39,8 +38,6 @@ class Reason(enum.StrEnum):
     ALL_PODS_READY_FIRST_TIME = "AllPodRunningAndReadyFirstTime"
     ALL_PODS_READY = "AllPodsRunningAndReady"
     PODS_NOT_READY = "PodsNotReady"
-    VALID = "Valid"
-    INVALID_SPEC = "InvalidSpec"
     UNKNOWN = "Unknown"
 
 
@@ -54,10 +51,10 @@ def next_status(
     if not plan.is_ours(cluster) or cluster.metadata.deletion_timestamp:
         return None
     previous = cluster.status
-    found = validate.errors(cluster)
+    found = outcome.invalid
     status = dict(previous) if found else _measured(cluster, observed)
     before = conditions.read(previous.get("conditions", ()))
-    spec_valid = _spec_valid(found)
+    spec_valid = validity.condition(Type.SPEC_VALID, found)
     if found:
         kept = set(Type) - {Type.SPEC_VALID}
         current = [item for item in before if item.type in kept]
@@ -236,10 +233,3 @@ def _cluster_ready(
     wanted = sum(groups.desired_pods(group) for group in cluster.spec.worker_group_specs)
     message = f"{heads} of 1 head and {workers} of {wanted} workers ready"
     return _condition(Type.READY, "False", Reason.PODS_NOT_READY, message)
-
-
-def _spec_valid(found: list[validate.FieldError]) -> conditions.Condition:
-    if not found:
-        return _condition(Type.SPEC_VALID, "True", Reason.VALID)
-    message = "; ".join(f"{error.path}: {error.message}" for error in found)
-    return _condition(Type.SPEC_VALID, "False", Reason.INVALID_SPEC, message)

@@ -105,4 +105,4 @@ def test_users_build_clusters_in_python() -> None:
 def test_models_are_immutable() -> None:
     cluster = api.RayCluster.model_validate(STORED)
     with pytest.raises(pydantic.ValidationError, match="frozen"):
-        cluster.kind = "Other"  # type: ignore[misc]
+        cluster.kind = "Other"  # type: ignore[assignment,misc]

@@ -7,6 +7,7 @@ import pytest
 
 from ray_operator import actions, records
 from ray_operator.api import raycluster as api
+from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster import plan
 from tests.unit import builders
@@ -54,12 +55,55 @@ def test_a_complete_cluster_needs_nothing() -> None:
     [
         builders.raycluster(managedBy="kueue.x-k8s.io/multikueue"),
         builders.raycluster(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}),
-        builders.raycluster(groups=[builders.group("twice"), builders.group("twice")]),
     ],
-    ids=["foreign", "deleted", "invalid"],
+    ids=["foreign", "deleted"],
 )
 def test_a_cluster_that_is_not_to_be_touched_is_not(changed: api.RayCluster) -> None:
     assert decide(changed, service=False) == actions.Plan()
+
+
+def test_an_invalid_cluster_is_left_alone_and_told_of() -> None:
+    cluster = builders.raycluster(groups=[builders.group("twice"), builders.group("twice")])
+    invalid = tuple(rules.errors(cluster))
+    message = "; ".join(map(str, invalid))
+    event = actions.Event(
+        type="Warning", reason="InvalidRayClusterSpec", action="Validate", message=message
+    )
+    assert len(invalid) == 2
+    assert decide(cluster, service=False) == actions.Plan(invalid=invalid, events=(event,))
+
+
+def test_a_bad_name_is_told_of_by_its_own_reason() -> None:
+    (event,) = decide(builders.raycluster(metadata={"name": "A"}), service=False).events
+    assert event.reason == "InvalidRayClusterMetadata"
+
+
+def test_a_generation_is_told_of_once() -> None:
+    groups = [builders.group("twice"), builders.group("twice")]
+    said = {"type": "RayClusterSpecValid", "status": "False", "observedGeneration": 2}
+
+    def decided(generation: int) -> actions.Plan:
+        metadata = {"generation": generation}
+        status = {"conditions": [said]}
+        return decide(
+            builders.raycluster(groups=groups, metadata=metadata, status=status), service=False
+        )
+
+    assert decided(2).events == ()
+    assert len(decided(3).events) == 1
+
+
+def test_what_only_deserves_a_warning_goes_on() -> None:
+    restarting = builders.group()
+    restarting["template"]["spec"]["restartPolicy"] = "Always"
+    options: dict[str, Any] = {
+        "enableInTreeAutoscaling": True,
+        "autoscalerOptions": {"version": "v1"},
+    }
+    decided = decide(builders.raycluster(groups=[restarting], **options), service=False)
+    assert [event.reason for event in decided.events] == ["InvalidRayClusterSpec"]
+    assert decided.actions
+    assert decided.invalid == ()
 
 
 def test_a_deleted_head_is_replaced_only_when_it_is_gone() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from ray_operator import actions, errors, records
 from ray_operator.api import raycluster as api
+from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster import plan, status
 from tests.unit import builders
@@ -173,7 +174,8 @@ def test_an_invalid_spec_is_said_and_the_rest_stays_as_it_was() -> None:
         status=first,
         metadata={"generation": 2},
     )
-    said = say(broken, builders.pod())
+    invalid = actions.Outcome(invalid=tuple(rules.errors(broken)))
+    said = say(broken, builders.pod(), outcome=invalid)
     assert condition(said, "RayClusterSpecValid")[:2] == ("False", "InvalidSpec")
     assert "workerGroupSpecs" in condition(said, "RayClusterSpecValid")[2]
     kept = {"state", "head", "readyWorkerReplicas", "endpoints", "desiredCPU"}

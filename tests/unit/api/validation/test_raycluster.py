@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ray_operator import names
-from ray_operator.api import validate
+from ray_operator.api import rules
+from ray_operator.api.validation import raycluster
 from tests.unit import builders
 
 HEAD = "spec.headGroupSpec"
@@ -20,7 +21,7 @@ KEY = f"the key {LABEL}; a DNS name and '/' may precede it"
 
 
 def errors(**given: Any) -> list[tuple[str, str]]:
-    return [(path, message) for path, message in validate.errors(builders.raycluster(**given))]
+    return [each[:2] for each in raycluster.errors(builders.raycluster(**given))]
 
 
 def head(**fields: Any) -> dict[str, Any]:
@@ -165,4 +166,5 @@ def test_upgrade_strategies() -> None:
 
 
 def test_an_error_reads_as_one_line() -> None:
-    assert str(validate.FieldError("spec.x", "is wrong")) == "spec.x: is wrong"
+    error = rules.FieldError("spec.x", "is wrong", rules.Rule.QUANTITY)
+    assert str(error) == "spec.x: is wrong"

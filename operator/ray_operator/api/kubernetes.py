@@ -1,0 +1,81 @@
+"""Kubernetes' own types within our resources: plain JSON here, complete schemas in the CRDs.
+
+Owns: the annotated types for models, and expanding their schemas from `kubernetes.json`, which
+`make kubernetes-types` writes. Does not own: any rule about them. Invariant: a model never reads
+into them, so whatever a newer Kubernetes adds passes through untouched; the data file is read only
+to make CRDs or to validate, never by the running operator.
+"""
+
+import functools
+import importlib.resources
+import json
+from typing import Annotated, Any
+
+from pydantic import WithJsonSchema
+
+VARIABLES = 4096
+"""More variables than any container has."""
+_BOUNDS = {"env": VARIABLES, "volumeMounts": VARIABLES, "volumes": VARIABLES, "containers": 512}
+"""Lists that rules look through: only with a bound can an API server tell what a rule may cost."""
+FILE = "kubernetes.json"
+MARK = "x-kubernetes-type"
+"""Stands for the schema of the named type in what pydantic generates."""
+
+Json = dict[str, Any]
+OPEN: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+def _type(name: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "object", MARK: name})
+
+
+PodTemplate = Annotated[Json, _type("PodTemplateSpec")]
+RayPodTemplate = Annotated[Json, _type("RayPodTemplate")]
+"""A template whose first container runs Ray, so that there must be one."""
+Service = Annotated[Json, _type("Service")]
+EnvVar = Annotated[Json, _type("EnvVar")]
+EnvFrom = Annotated[Json, _type("EnvFromSource")]
+EnvVarSource = Annotated[Json, _type("EnvVarSource")]
+VolumeMount = Annotated[Json, _type("VolumeMount")]
+ResourceRequirements = Annotated[Json, _type("ResourceRequirements")]
+SecurityContext = Annotated[Json, _type("SecurityContext")]
+IngressTLS = Annotated[Json, _type("IngressTLS")]
+IngressRule = Annotated[Json, _type("NetworkPolicyIngressRule")]
+EgressRule = Annotated[Json, _type("NetworkPolicyEgressRule")]
+
+
+@functools.cache
+def _types() -> dict[str, Json]:
+    text = importlib.resources.files(__package__).joinpath(FILE).read_text()
+    types: dict[str, Json] = json.loads(text)["types"]
+    return types
+
+
+def schema(name: str) -> Json:
+    """Return the structural schema of a type, such as `PodTemplateSpec`.
+
+    Raises KeyError when `kubernetes.json` has no such type.
+    """
+    if name == "RayPodTemplate":
+        template = schema("PodTemplateSpec")
+        template["properties"]["spec"]["properties"]["containers"]["minItems"] = 1
+        return {**template, "required": ["spec"]}
+    return _expanded({"$ref": name})
+
+
+def _expanded(node: Json) -> Json:
+    if "$ref" in node:
+        return _expanded(_types()[node["$ref"]])
+    result = {key: value for key, value in node.items() if key != "x-key-defaults"}
+    if "properties" in node:
+        result["properties"] = {
+            name: _expanded(each) for name, each in sorted(node["properties"].items())
+        }
+        for name in _BOUNDS.keys() & result["properties"].keys():
+            result["properties"][name]["maxItems"] = _BOUNDS[name]
+    for key in ("items", "additionalProperties"):
+        if key in node:
+            result[key] = _expanded(node[key])
+    for key, default in node.get("x-key-defaults", {}).items():
+        result["items"]["properties"][key]["default"] = default
+    return result

@@ -1,0 +1,174 @@
+"""Rules about autoscaling: which options go together, and with which Ray.
+
+Source: KubeRay 1.7, validation of RayCluster.
+"""
+
+from collections.abc import Iterator
+
+from ray_operator.api import cel, options, ray_version
+from ray_operator.api import raycluster as api
+from ray_operator.api.rules import FieldError, Rule
+from ray_operator.api.validation import groups
+from ray_operator.features import Feature, Features
+
+V2_SWITCH = "RAY_enable_autoscaler_v2"
+COMMAND_VARIABLE = "KUBERAY_GEN_AUTOSCALER_START_CMD"
+PRIORITY_VERSION = (2, 56, 0)
+
+_ASK_FOR_V2 = "needs Ray's autoscaler v2: set autoscalerOptions.version to v2"
+
+
+def errors(spec: api.RayClusterSpec, at: str, features: Features) -> Iterator[FieldError]:
+    """Check the cluster spec found at that path."""
+    given = spec.autoscaler_options or options.AutoscalerOptions()
+    for path, group in groups.workers(spec, at):
+        yield from _group(spec, group, path, features)
+    if given.idle_timeout_seconds is not None and given.idle_timeout_seconds < 0:
+        message = f"is {given.idle_timeout_seconds}: use 0 or more seconds"
+        yield FieldError(
+            f"{at}.autoscalerOptions.idleTimeoutSeconds", message, Rule.AUTOSCALER_IDLE_TIMEOUT
+        )
+    if groups.find(given.env, COMMAND_VARIABLE):
+        message = f"remove {COMMAND_VARIABLE}: the operator sets it"
+        yield FieldError(f"{at}.autoscalerOptions.env", message, Rule.AUTOSCALER_ENV)
+    yield from _version(spec, at, given)
+    if spec.enable_in_tree_autoscaling and given.version == "v2":
+        yield from _restarting(spec, at, everywhere=True)
+
+
+def warnings(spec: api.RayClusterSpec, at: str) -> Iterator[FieldError]:
+    """List what works, and hardly as meant."""
+    given = spec.autoscaler_options
+    if spec.enable_in_tree_autoscaling and given and given.version == "v1":
+        yield from _restarting(spec, at, everywhere=False)
+
+
+def is_v2(spec: api.RayClusterSpec) -> bool:
+    """Tell whether the user asks for the autoscaler v2, by option or by variable."""
+    given = spec.autoscaler_options
+    return (given is not None and given.version == "v2") or _has_switch(spec, "1", "true")
+
+
+def _has_switch(spec: api.RayClusterSpec, *values: str) -> bool:
+    switch = groups.variable(spec.head_group_spec, V2_SWITCH)
+    return switch is not None and (not values or switch.get("value") in values)
+
+
+def _group(
+    spec: api.RayClusterSpec, group: api.WorkerGroupSpec, path: str, features: Features
+) -> Iterator[FieldError]:
+    idle = group.idle_timeout_seconds
+    if idle is not None and idle < 0:
+        message = f"is {idle}: use 0 or more seconds"
+        yield FieldError(f"{path}.idleTimeoutSeconds", message, Rule.GROUP_IDLE_TIMEOUT)
+    elif idle is not None and not is_v2(spec):
+        yield FieldError(f"{path}.idleTimeoutSeconds", _ASK_FOR_V2, Rule.GROUP_IDLE_TIMEOUT)
+    if group.priority:
+        yield from _priority(spec, f"{path}.priority")
+    if group.suspend and Feature.DELETION_POLICY not in features:
+        message = f"needs the feature gate {Feature.DELETION_POLICY}"
+        yield FieldError(f"{path}.suspend", message, Rule.FEATURE_GATE)
+    if group.suspend and spec.enable_in_tree_autoscaling:
+        message = "can't be true with autoscaling on: set maxReplicas to 0 instead"
+        yield FieldError(f"{path}.suspend", message, Rule.GROUP_SUSPEND)
+
+
+def _priority(spec: api.RayClusterSpec, path: str) -> Iterator[FieldError]:
+    version = ray_version.parse(spec.ray_version)
+    if version is None or version < PRIORITY_VERSION:
+        message = "needs Ray 2.56.0 or newer: set rayVersion to the version of the image"
+        yield FieldError(path, message, Rule.GROUP_PRIORITY)
+    if not is_v2(spec):
+        yield FieldError(path, _ASK_FOR_V2, Rule.GROUP_PRIORITY)
+
+
+def _version(
+    spec: api.RayClusterSpec, at: str, given: options.AutoscalerOptions
+) -> Iterator[FieldError]:
+    path = f"{at}.headGroupSpec.template.spec.containers[0].env"
+    if not spec.enable_in_tree_autoscaling and _has_switch(spec, "1", "true"):
+        message = f"{V2_SWITCH} has no effect: set enableInTreeAutoscaling to true, or remove it"
+        yield FieldError(path, message, Rule.AUTOSCALER_VERSION)
+    if spec.enable_in_tree_autoscaling and given.version and _has_switch(spec):
+        message = f"remove {V2_SWITCH}: autoscalerOptions.version decides"
+        yield FieldError(path, message, Rule.AUTOSCALER_VERSION)
+
+
+def _restarting(spec: api.RayClusterSpec, at: str, *, everywhere: bool) -> Iterator[FieldError]:
+    """List the groups whose Pods restart in place, which the autoscaler doesn't understand."""
+    listed: list[tuple[str, api.GroupSpec]] = list(groups.workers(spec, at))
+    if everywhere:
+        listed.insert(0, (f"{at}.headGroupSpec", spec.head_group_spec))
+    for path, group in listed:
+        policy = (group.template.get("spec") or {}).get("restartPolicy")
+        if policy not in {None, "", "Never"}:
+            message = f"is {policy}: with autoscaling it must be Never, or unset"
+            yield FieldError(
+                f"{path}.template.spec.restartPolicy", message, Rule.AUTOSCALER_RESTART_POLICY
+            )
+
+
+_V2_OPTION = cel.is_("v2", "autoscalerOptions", "version")
+_V2_SWITCH = cel.variable(cel.HEAD, V2_SWITCH, literal=("1", "true"))
+_IS_V2 = f"(({_V2_OPTION}) || ({_V2_SWITCH}))"
+_RESTARTS = "has({0}.template.spec.restartPolicy) && {0}.template.spec.restartPolicy != 'Never'"
+
+
+def expressions() -> Iterator[cel.Cel]:
+    """Yield the rules for the API server."""
+    ask = "needs Ray's autoscaler v2: set autoscalerOptions.version to v2"
+    yield cel.Cel(
+        Rule.GROUP_IDLE_TIMEOUT,
+        cel.CLUSTER,
+        cel.refuse(f"{cel.WORKERS}.exists(g, has(g.idleTimeoutSeconds))", f"!{_IS_V2}"),
+        f"idleTimeoutSeconds of a group {ask}",
+        ".workerGroupSpecs",
+    )
+    prioritized = f"{cel.WORKERS}.exists(g, has(g.priority) && g.priority != 0)"
+    yield cel.Cel(
+        Rule.GROUP_PRIORITY,
+        cel.CLUSTER,
+        cel.refuse(prioritized, f"!{_IS_V2}"),
+        f"priority of a group {ask}",
+        ".workerGroupSpecs",
+    )
+    yield cel.Cel(
+        Rule.GROUP_PRIORITY,
+        cel.CLUSTER,
+        cel.refuse(prioritized, f"!(has(self.rayVersion) && {cel.since(PRIORITY_VERSION)})"),
+        "priority of a group needs Ray 2.56.0 or newer: set rayVersion to the version of the image",
+        ".rayVersion",
+    )
+    yield cel.Cel(
+        Rule.AUTOSCALER_VERSION,
+        cel.CLUSTER,
+        cel.refuse(f"!({cel.AUTOSCALING})", _V2_SWITCH),
+        f"{V2_SWITCH} of the head has no effect: set enableInTreeAutoscaling to true, or remove it",
+        cel.HEAD_ENV,
+    )
+    yield cel.Cel(
+        Rule.AUTOSCALER_VERSION,
+        cel.CLUSTER,
+        cel.refuse(
+            cel.AUTOSCALING,
+            cel.has("autoscalerOptions", "version"),
+            cel.variable(cel.HEAD, V2_SWITCH),
+        ),
+        f"remove {V2_SWITCH} of the head: autoscalerOptions.version decides",
+        cel.HEAD_ENV,
+    )
+    restarts = f"({_RESTARTS.format('self.headGroupSpec')}) || ({cel.WORKERS}.exists(g, "
+    restarts += f"{_RESTARTS.format('g')}))"
+    yield cel.Cel(
+        Rule.AUTOSCALER_RESTART_POLICY,
+        cel.CLUSTER,
+        cel.refuse(cel.AUTOSCALING, _V2_OPTION, restarts),
+        "restartPolicy of every group must be Never, or unset, with the autoscaler v2",
+    )
+    yield cel.Cel(
+        Rule.AUTOSCALER_ENV,
+        ("AutoscalerOptions",),
+        f"!({cel.variable('self', COMMAND_VARIABLE)})",
+        f"remove {COMMAND_VARIABLE}: the operator sets it",
+        ".env",
+    )

@@ -1,0 +1,64 @@
+"""All rules of a RayCluster, and of the cluster within another kind.
+
+Source: KubeRay 1.7, validation of RayCluster.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from ray_operator import features, names
+from ray_operator.api import raycluster as api
+from ray_operator.api.rules import FieldError, Rule
+from ray_operator.api.validation import (
+    autoscaling,
+    fault_tolerance,
+    groups,
+    history,
+    meta,
+    security,
+)
+
+_STRATEGIES = {None, "", "Recreate", "None"}
+_PARENTS = {"RayJob", "RayService"}
+
+
+def errors(
+    cluster: api.RayCluster, enabled: features.Features = features.DEFAULT
+) -> list[FieldError]:
+    """List all that is wrong, with the feature gates that are on."""
+    creator = cluster.metadata.labels.get(names.ORIGIN_KIND_LABEL, "")
+    return [
+        *meta.name("RayCluster", cluster.metadata),
+        *spec_errors(cluster.spec, "spec", cluster.metadata.annotations, enabled),
+        *upgrade_errors(cluster.spec, "spec", creator=creator),
+    ]
+
+
+def warnings(cluster: api.RayCluster) -> list[FieldError]:
+    """List what works, and hardly as meant."""
+    return list(autoscaling.warnings(cluster.spec, "spec"))
+
+
+def spec_errors(
+    spec: api.RayClusterSpec,
+    at: str,
+    annotations: Mapping[str, str],
+    enabled: features.Features,
+) -> Iterator[FieldError]:
+    """Check the cluster spec at that path; the annotations are the outermost resource's."""
+    yield from groups.errors(spec, at)
+    yield from autoscaling.errors(spec, at, enabled)
+    yield from fault_tolerance.errors(spec, at, annotations, enabled)
+    yield from history.errors(spec, at, enabled)
+    yield from security.errors(spec, at, enabled)
+
+
+def upgrade_errors(spec: api.RayClusterSpec, at: str, *, creator: str) -> Iterator[FieldError]:
+    """Check the upgrade strategy; `creator` is the kind that made the cluster, or ``""``."""
+    kind = spec.upgrade_strategy.type if spec.upgrade_strategy else None
+    path = f"{at}.upgradeStrategy.type"
+    if kind not in _STRATEGIES:
+        message = f"{kind!r} is unknown: use Recreate or None"
+        yield FieldError(path, message, Rule.UPGRADE_STRATEGY)
+    if kind and creator in _PARENTS:
+        message = f"remove it: the {creator} decides about upgrades"
+        yield FieldError(path, message, Rule.UPGRADE_STRATEGY)

@@ -1,0 +1,156 @@
+"""Check manifests without a cluster: `ray-operator validate`.
+
+Owns: finding our resources in YAML files and what is said of them. Does not own: schemas
+(`api.crds`) and rules (`api.validation`). Invariant: what passes here is accepted by an API server
+with the CRDs of this version; other kinds in the files are left alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import jsonschema
+import pydantic
+import yaml
+
+from ray_operator import features
+from ray_operator.api import base, crds, raycluster, raycronjob, rayjob, rayservice, rules
+from ray_operator.api.validation import raycluster as cluster_rules
+from ray_operator.api.validation import raycronjob as cron_rules
+from ray_operator.api.validation import rayjob as job_rules
+from ray_operator.api.validation import rayservice as service_rules
+
+VERSIONS = ("ray.io/v1", "ray.io/v1alpha1")
+
+
+class Finding(NamedTuple):
+    """One thing to tell of a file; `rule` is empty where the schema speaks."""
+
+    file: str
+    resource: str
+    path: str
+    message: str
+    rule: str = ""
+    is_warning: bool = False
+
+    def __str__(self) -> str:
+        """Write as one line."""
+        where = ": ".join(part for part in (self.file, self.resource, self.path) if part)
+        rule = f" ({self.rule})" if self.rule else ""
+        return f"{where}: {'warning: ' if self.is_warning else ''}{self.message}{rule}"
+
+
+def check(path: Path, enabled: features.Features) -> tuple[int, list[Finding]]:
+    """Check all of our resources in a file; return how many there are, and what is to be told.
+
+    Raises OSError when the file can't be read.
+    """
+    try:
+        documents = list(yaml.safe_load_all(path.read_text()))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        message = " ".join(str(error).split())
+        return 0, [Finding(str(path), "", "", f"is no YAML: {message}")]
+    found = [each for document in documents for each in _resources(document)]
+    return len(found), [
+        finding._replace(file=str(path)) for each in found for finding in _check(each, enabled)
+    ]
+
+
+def _resources(document: Any) -> Iterator[base.Json]:
+    """Yield our resources in a document, which may be a list of them."""
+    if not isinstance(document, dict):
+        return
+    if str(document.get("apiVersion", "")).startswith("ray.io/"):
+        yield document
+    elif isinstance(document.get("items"), list):
+        for item in document["items"]:
+            yield from _resources(item)
+
+
+def _check(manifest: base.Json, enabled: features.Features) -> Iterator[Finding]:
+    metadata = manifest.get("metadata")
+    name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+    resource = f"{manifest.get('kind')}/{name}"
+    kind = next((each for each in crds.KINDS if each.name == manifest.get("kind")), None)
+    known = VERSIONS[:1] if kind is None or kind.old_columns is None else VERSIONS
+    if kind is None or manifest["apiVersion"] not in known:
+        message = f"{manifest['apiVersion']} {manifest.get('kind')} is unknown"
+        yield Finding("", resource, "", message)
+        return
+    broken = False
+    for path, message in _schema_errors(kind, manifest):
+        broken = True
+        yield Finding("", resource, path, message)
+    try:
+        errors, warnings = _rules(kind.resource.model_validate(manifest), enabled)
+    except pydantic.ValidationError as error:
+        if not broken:
+            raise AssertionError("the schema accepts what the model refuses") from error
+        return
+    for each in errors:
+        yield Finding("", resource, each.path, each.message, each.rule)
+    for each in warnings:
+        yield Finding("", resource, each.path, each.message, each.rule, is_warning=True)
+
+
+def _rules(
+    resource: base.Resource, enabled: features.Features
+) -> tuple[list[rules.FieldError], list[rules.FieldError]]:
+    match resource:
+        case raycluster.RayCluster():
+            return cluster_rules.errors(resource, enabled), cluster_rules.warnings(resource)
+        case rayjob.RayJob():
+            return job_rules.errors(resource, enabled), []
+        case rayservice.RayService():
+            found = service_rules.errors(resource, enabled)
+            return found, service_rules.warnings(resource, enabled)
+        case raycronjob.RayCronJob():
+            return cron_rules.errors(resource, enabled), cron_rules.warnings(resource)
+    raise AssertionError(type(resource))
+
+
+def _schema_errors(kind: crds.Kind, manifest: base.Json) -> Iterator[tuple[str, str]]:
+    """Yield paths and messages of what the API server's schema refuses or would drop."""
+    validator = jsonschema.Draft202012Validator(_strict(crds.v1(kind)))
+    for error in sorted(validator.iter_errors(manifest), key=lambda each: list(each.absolute_path)):
+        yield _path(error.absolute_path), _words(error)
+
+
+def _strict(node: base.Json) -> base.Json:
+    """Turn a structural schema into a JSON schema that takes no unknown fields, and nulls."""
+    strict = {key: node[key] for key in node.keys() - {"default", "format", "description"}}
+    if "properties" in node:
+        strict["properties"] = {name: _strict(each) for name, each in node["properties"].items()}
+        if not node.get("x-kubernetes-preserve-unknown-fields"):
+            strict["additionalProperties"] = False
+    for key in ("items", "additionalProperties"):
+        if isinstance(node.get(key), Mapping):
+            strict[key] = _strict(node[key])
+    if node.get("type") == "object" and node.get("properties") == {}:
+        strict.pop("additionalProperties", None)
+    return strict
+
+
+def _path(parts: Any) -> str:
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def _words(error: jsonschema.ValidationError) -> str:
+    """Say what is wrong in the words of `kubectl`, where the library's are those of schemas."""
+    wanted, instance = cast("Any", error.validator_value), cast("Any", error.instance)
+    match error.validator:
+        case "additionalProperties":
+            known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
+            unknown = [name for name in instance if name not in known]
+            return f"unknown field {', '.join(map(repr, unknown))}"
+        case "required":
+            missing = [name for name in wanted if name not in instance]
+            return f"missing field {', '.join(map(repr, missing))}"
+        case "enum":
+            return f"{instance!r} is unknown: use {', '.join(map(str, wanted))}"
+        case "anyOf":
+            return f"{instance!r} must be a number or a text"
+    return error.message
