@@ -23,8 +23,9 @@ demo: cluster ## Bring up a cluster and the operator, run a Ray cluster and a jo
 	@LOCALCLUSTER="$(LOCALCLUSTER)" scripts/demo.sh
 
 .PHONY: test
-test: ## Everything CI runs: check, then the e2e tests on a local cluster
+test: ## Everything CI runs: check, then the tests on an API server and on a local cluster
 	@$(MAKE) check
+	@$(MAKE) api
 	@$(MAKE) e2e
 
 .PHONY: check
@@ -38,6 +39,10 @@ check: install ## Format, lint, types, import layers, generated files, unit test
 .PHONY: unit
 unit: install ## The unit tests alone (ARGS="-k …" selects)
 	$(BIN)/pytest tests/unit $(ARGS)
+
+.PHONY: api
+api: install ## The tests on a bare API server (ARGS="-k …" selects)
+	$(BIN)/pytest tests/api $(ARGS)
 
 # A cluster of one's own: KUBECONFIG=… OPERATOR_IMAGE=… make e2e
 .PHONY: e2e

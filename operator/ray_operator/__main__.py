@@ -35,10 +35,12 @@ from ray_operator import (
     reconcile,
     records,
     resources,
+    served,
     server,
     wire,
     workqueue,
 )
+from ray_operator.api import crds, structural
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import plan, status
 
@@ -62,8 +64,6 @@ def main() -> None:
 
 
 def _write_crds(command: cli.Crds) -> None:
-    from ray_operator.api import crds  # the running operator makes no CRDs
-
     for name, text in crds.crds().items():
         for directory in command.outputs:
             directory.mkdir(parents=True, exist_ok=True)
@@ -175,6 +175,10 @@ class Operator:
             access=access,
             started=started,
         )
+        wanted = {
+            kind.name: served.node(kind.schema(structural.FIELDS_ONLY)) for kind in crds.KINDS
+        }
+        self._served = served.Served(client, wanted)
         world = observe.World(pods=self._pods, services=self._services)
         self._reconciler = reconcile.Reconciler(
             client,
@@ -198,6 +202,7 @@ class Operator:
             options=command.settings,
             concurrency=command.concurrency,
             may_write=may_write,
+            storable=self._served.prune,
         )
 
     def _children(
@@ -234,6 +239,7 @@ class Operator:
             tasks = [
                 asyncio.create_task(self._watcher.run(resync=command.settings.resync)),
                 asyncio.create_task(server.sample_lag()),
+                asyncio.create_task(self._served.run(command.settings.resync)),
                 *(
                     asyncio.create_task(informer.run())
                     for children in (self._pods, self._services)

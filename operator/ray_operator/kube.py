@@ -79,6 +79,10 @@ class Kube:
         except errors.NotFound:
             return None
 
+    async def read(self, path: str) -> bytes:
+        """Return the JSON at a path of the API server that is no resource of ours."""
+        return await self._request("GET", path)
+
     async def list(
         self,
         resource: records.Resource,

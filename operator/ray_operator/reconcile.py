@@ -36,6 +36,8 @@ SLOW_PASS = timedelta(minutes=3)
 """A pass that takes longer hangs: every request in it has a time-out of its own."""
 
 INTERNAL_ERROR = "InternalError"
+UPDATE_TIME = "lastUpdateTime"
+"""The status field that alone is no reason to write."""
 MESSAGE_LENGTH = 32768
 """The API server refuses longer condition messages."""
 
@@ -83,8 +85,11 @@ class Reconciler:
         options: settings.Settings,
         concurrency: int,
         may_write: Callable[[], bool],
+        storable: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda _, status: status,
     ) -> None:
+        """`storable` leaves out of a kind's status what the served CRD doesn't know."""
         self._client = client
+        self._storable = storable
         self._kinds = kinds
         self._store = store
         self._queue = queue
@@ -225,8 +230,8 @@ class Reconciler:
     async def _patch_status(
         self, key: records.Key, envelope: _Envelope, status: Mapping[str, Any]
     ) -> None:
-        patch = merge_patch(envelope.status, status)
-        if not patch:
+        patch = merge_patch(envelope.status, self._storable(key.kind, status))
+        if patch.keys() <= {UPDATE_TIME}:  # the rest can't be stored
             return
         if not self._may_write():
             raise errors.NotLeading

@@ -29,6 +29,9 @@ API = {
     "nodes": "/api/v1",
     "pods": "/api/v1",
     "rayclusters": "/apis/ray.io/v1",
+    "raycronjobs": "/apis/ray.io/v1",
+    "rayjobs": "/apis/ray.io/v1",
+    "rayservices": "/apis/ray.io/v1",
     "services": "/api/v1",
 }
 OPERATOR_PODS = "app.kubernetes.io/component=kuberay-operator"
@@ -48,6 +51,7 @@ class Cluster:
     def __init__(self, kubeconfig: Path, *, programs: Path | None = None) -> None:
         """`programs` is the folder of kubectl and helm; None means they are on the PATH."""
         path = os.environ["PATH"]
+        self.kubeconfig = kubeconfig
         self._environment = {
             **os.environ,
             "KUBECONFIG": str(kubeconfig),
@@ -133,6 +137,25 @@ class Cluster:
             raise CommandFailed(f"GET {path}: {response.status} {body!r}")
         found: Json = json.loads(body)
         return found
+
+    def dry_run(self, manifest: Json, *, namespace: str, old: Json | None = None) -> str:
+        """Ask whether one of our objects would be made, or `old` changed so; return the refusal.
+
+        The empty text means that it would. Unknown fields are refused too.
+        """
+        plural = f"{manifest['kind'].lower()}s"
+        path = f"/apis/{manifest['apiVersion']}/namespaces/{namespace}/{plural}"
+        request = self._api.param_serialize(
+            "PUT" if old else "POST",
+            f"{path}/{manifest['metadata']['name']}" if old else path,
+            query_params=[("dryRun", "All"), ("fieldValidation", "Strict")],
+            header_params={"Accept": "application/json", "Content-Type": "application/json"},
+            body=manifest,
+            auth_settings=["BearerToken"],
+        )
+        response = self._api.call_api(*request, _request_timeout=30)
+        answer: Json = json.loads(response.read())  # type: ignore[no-untyped-call]
+        return "" if response.status < 300 else str(answer["message"])
 
     def wait(
         self, predicate: Callable[[], T | None], *, within: timedelta, what: str, namespace: str
