@@ -22,6 +22,7 @@ import msgspec
 from pythonjsonlogger.json import JsonFormatter
 
 from ray_operator import (
+    admission,
     apply,
     cli,
     credentials,
@@ -236,6 +237,15 @@ class Operator:
                     is_ready=lambda: "" if self._is_synced() else "caches are not synced yet",
                 )
             )
+            if command.webhook_certificates is not None:
+                await stack.enter_async_context(
+                    server.serve_admission(
+                        address=command.webhook_address,
+                        certificates=command.webhook_certificates,
+                        paths=admission.PATHS,
+                        review=lambda body: admission.review(body, command.settings.feature_gates),
+                    )
+                )
             tasks = [
                 asyncio.create_task(self._watcher.run(resync=command.settings.resync)),
                 asyncio.create_task(server.sample_lag()),

@@ -13,10 +13,17 @@ from pathlib import Path
 
 from ray_operator import features, settings
 
+CERTIFICATES = Path("/tmp/k8s-webhook-server/serving-certs")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What `ray-operator run` was asked for; `namespaces` empty means all."""
+    """What `ray-operator run` was asked for.
+
+    Attributes:
+        namespaces: those to watch; empty means all.
+        webhook_certificates: folder of tls.crt and tls.key; None means no webhook.
+    """
 
     metrics_address: str
     health_address: str
@@ -30,6 +37,8 @@ class Run:
     burst: int
     kubeconfig: Path | None
     pod_name: str
+    webhook_certificates: Path | None
+    webhook_address: str
     settings: settings.Settings
 
 
@@ -90,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     add("qps", type=float, default=None, help="requests a second to the API server; no limit")
     add("burst", type=_positive, default=200, help="requests at once when --qps is given")
     add("kubeconfig", type=Path, default=None, help="instead of the Pod's service account")
+    add("webhook-bind-address", default=":9443", help="address of the webhook, if it is on")
+    add("webhook-cert-dir", type=Path, default=CERTIFICATES, help="holds tls.crt and tls.key")
     add("feature-gates", type=_gates, default=features.DEFAULT, help="A=true,B=false")
     crds = commands.add_parser("crds", help="write the CustomResourceDefinitions")
     crds.add_argument("--output", type=Path, action="append", default=[], help="a directory")
@@ -126,6 +137,10 @@ def parse(
         burst=given.burst,
         kubeconfig=given.kubeconfig,
         pod_name=environment.get("POD_NAME", ""),
+        webhook_certificates=given.webhook_cert_dir
+        if environment.get("ENABLE_WEBHOOKS", "").lower() == "true"
+        else None,
+        webhook_address=given.webhook_bind_address,
         settings=options,
     )
 

@@ -5,6 +5,7 @@ Owns: finding our resources in YAML files and what is said of them. Does not own
 with the CRDs of this version; other kinds in the files are left alone.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -14,11 +15,8 @@ import pydantic
 import yaml
 
 from ray_operator import features
-from ray_operator.api import base, crds, raycluster, raycronjob, rayjob, rayservice, rules
-from ray_operator.api.validation import raycluster as cluster_rules
-from ray_operator.api.validation import raycronjob as cron_rules
-from ray_operator.api.validation import rayjob as job_rules
-from ray_operator.api.validation import rayservice as service_rules
+from ray_operator.api import base, crds
+from ray_operator.api.validation import kinds
 
 VERSIONS = ("ray.io/v1", "ray.io/v1alpha1")
 
@@ -82,7 +80,7 @@ def _check(manifest: base.Json, enabled: features.Features) -> Iterator[Finding]
         broken = True
         yield Finding("", resource, path, message)
     try:
-        errors, warnings = _rules(kind.resource.model_validate(manifest), enabled)
+        errors, warnings = kinds.check(kind.resource.model_validate(manifest), enabled)
     except pydantic.ValidationError as error:
         if not broken:
             raise AssertionError("the schema accepts what the model refuses") from error
@@ -93,27 +91,16 @@ def _check(manifest: base.Json, enabled: features.Features) -> Iterator[Finding]
         yield Finding("", resource, each.path, each.message, each.rule, is_warning=True)
 
 
-def _rules(
-    resource: base.Resource, enabled: features.Features
-) -> tuple[list[rules.FieldError], list[rules.FieldError]]:
-    match resource:
-        case raycluster.RayCluster():
-            return cluster_rules.errors(resource, enabled), cluster_rules.warnings(resource)
-        case rayjob.RayJob():
-            return job_rules.errors(resource, enabled), []
-        case rayservice.RayService():
-            found = service_rules.errors(resource, enabled)
-            return found, service_rules.warnings(resource, enabled)
-        case raycronjob.RayCronJob():
-            return cron_rules.errors(resource, enabled), cron_rules.warnings(resource)
-    raise AssertionError(type(resource))
-
-
 def _schema_errors(kind: crds.Kind, manifest: base.Json) -> Iterator[tuple[str, str]]:
     """Yield paths and messages of what the API server's schema refuses or would drop."""
-    validator = jsonschema.Draft202012Validator(_strict(crds.v1(kind)))
-    for error in sorted(validator.iter_errors(manifest), key=lambda each: list(each.absolute_path)):
+    errors = _validator(kind).iter_errors(manifest)
+    for error in sorted(errors, key=lambda each: list(each.absolute_path)):
         yield _path(error.absolute_path), _words(error)
+
+
+@functools.cache
+def _validator(kind: crds.Kind) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(_strict(crds.v1(kind)))
 
 
 def _strict(node: base.Json) -> base.Json:

@@ -1,13 +1,17 @@
-"""The operator's own HTTP endpoints: probes and metrics.
+"""The operator's own HTTP endpoints: probes, metrics and the admission webhook.
 
-Owns: `/healthz`, `/readyz`, `/metrics` and the sampling of event loop lag. Does not own: what
-health means (predicates are handed in). Invariant: a slow or absent API server never fails
-`/healthz`; it is about this process only.
+Owns: `/healthz`, `/readyz`, `/metrics`, the webhook's TLS and the sampling of event loop lag. Does
+not own: what health means (predicates are handed in), nor answers of the webhook. Invariant: a slow
+or absent API server never fails `/healthz`; it is about this process only.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 import prometheus_client
 from aiohttp import web
@@ -15,6 +19,12 @@ from aiohttp import web
 from ray_operator import metrics
 
 LAG_SAMPLE_SECONDS = 1.0
+CERTIFICATE_SECONDS = 30.0
+"""A renewed certificate is used this much later."""
+LARGEST_REVIEW = 8 * 1024**2
+"""Bytes; a review holds two objects, each at most as big as an API server takes."""
+
+_log = logging.getLogger(__name__)
 
 Probe = Callable[[], str]
 """Return an empty string when all is well, else what is wrong."""
@@ -52,6 +62,58 @@ async def serve(
             host, _, port = address.rpartition(":")
             await web.TCPSite(runner, host.strip("[]") or None, int(port)).start()
         yield
+
+
+@contextlib.asynccontextmanager
+async def serve_admission(
+    *,
+    address: str,
+    certificates: Path,
+    paths: Iterable[str],
+    review: Callable[[bytes], dict[str, Any]],
+) -> AsyncIterator[None]:
+    """Serve the webhook until the context ends; `certificates` holds tls.crt and tls.key.
+
+    Raises:
+        OSError: there is no readable certificate.
+    """
+
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            return web.json_response(review(await request.read()))
+        except ValueError as error:
+            _log.warning("not understood at %s: %s", request.path, error)
+            return web.Response(text=str(error), status=400)
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates / "tls.crt", certificates / "tls.key")
+    app = web.Application(client_max_size=LARGEST_REVIEW)
+    for path in paths:
+        app.router.add_post(path, answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    reloading = asyncio.create_task(_reload(context, certificates))
+    try:
+        host, _, port = address.rpartition(":")
+        await web.TCPSite(runner, host.strip("[]") or None, int(port), ssl_context=context).start()
+        yield
+    finally:
+        reloading.cancel()
+        await runner.cleanup()
+
+
+async def _reload(context: ssl.SSLContext, certificates: Path) -> None:
+    """Take a renewed certificate into use until cancelled."""
+    seen = (certificates / "tls.crt").stat().st_mtime_ns
+    while True:
+        await asyncio.sleep(CERTIFICATE_SECONDS)
+        try:
+            now = (certificates / "tls.crt").stat().st_mtime_ns
+            if now != seen:
+                context.load_cert_chain(certificates / "tls.crt", certificates / "tls.key")
+                seen = now
+        except (OSError, ssl.SSLError) as error:  # half written; the next look finds it whole
+            _log.warning("can't read the webhook's certificate: %s", error)
 
 
 async def sample_lag() -> None:

@@ -7,11 +7,7 @@ by another owner; lists of worker groups atomic; no rules; fewer fields.
 import copy
 import json
 import re
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ from typing import Any
 import pytest
 
 from ray_operator.api import crds
+from tests.api import operators
 from tests.support import apiserver
 from tests.support import cluster as clusters
 from tests.support.rulebook import example
@@ -68,36 +65,10 @@ def old_api(programs: Path) -> Iterator[clusters.Cluster]:
         yield server
 
 
-@contextmanager
-def operator(api: clusters.Cluster, log: Path) -> Iterator[int]:
-    """Run the operator of this source against the API server; yield its metrics' port."""
-    (port,) = apiserver.free_ports(1)
-    command = [sys.executable, "-m", "ray_operator", "run", "--kubeconfig", str(api.kubeconfig)]
-    flags = ("--enable-leader-election=false", f"--metrics-addr=127.0.0.1:{port}")
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, *flags, "--health-probe-bind-address=127.0.0.1:0"],
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            yield port
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
 def cluster(api: clusters.Cluster, name: str) -> example.Json:
     found = api.get("rayclusters", "default", name)
     assert found is not None
     return found
-
-
-def counted(port: int, metric: str, labels: str = "") -> float:
-    """Add up a counter of the operator."""
-    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
-    lines = (line for line in text.splitlines() if line.startswith(metric) and labels in line)
-    return sum(float(line.split()[-1]) for line in lines)
 
 
 def wait_quiet(api: clusters.Cluster, port: int) -> tuple[float, float]:
@@ -105,8 +76,10 @@ def wait_quiet(api: clusters.Cluster, port: int) -> tuple[float, float]:
     seen: list[tuple[float, float]] = []
 
     def is_quiet() -> tuple[float, float] | None:
-        passes = counted(port, "controller_runtime_reconcile_total")
-        seen.append((passes, counted(port, "rest_client_requests_total", 'method="PATCH"')))
+        passes = operators.counted(port, "controller_runtime_reconcile_total")
+        seen.append(
+            (passes, operators.counted(port, "rest_client_requests_total", 'method="PATCH"'))
+        )
         return seen[-1] if len(seen) > 2 and len(set(seen[-3:])) == 1 else None
 
     return api.wait(
@@ -129,7 +102,7 @@ def test_with_older_crds_the_operator_works_and_says_so(
     log = tmp_path / "operator.log"
     changes = {"spec/workerGroupSpecs/0/replicas": 1}
     old_api.apply(example.manifest("RayCluster", changes, name="before"), "default")
-    with operator(old_api, log) as port:
+    with operators.running(old_api, log) as port:
         wait_pods(old_api, "before", 2)
         old_api.wait(
             lambda: "status" in cluster(old_api, "before"),
@@ -141,7 +114,7 @@ def test_with_older_crds_the_operator_works_and_says_so(
         passes, writes = wait_quiet(old_api, port)
         old_api.patch("rayclusters", "default", "before", {"metadata": {"labels": {"a": "b"}}})
         old_api.wait(
-            lambda: counted(port, "controller_runtime_reconcile_total") > passes,
+            lambda: operators.counted(port, "controller_runtime_reconcile_total") > passes,
             within=timedelta(seconds=30),
             what="another pass",
             namespace="default",
@@ -191,7 +164,7 @@ def test_upgraded_crds_keep_every_stored_field(old_api: clusters.Cluster, tmp_pa
     (group,) = cluster(old_api, "kept")["spec"]["workerGroupSpecs"]
     assert (group["maxReplicas"], group["scaleStrategy"]) == (9, {"workersToDelete": ["a"]})
     log = tmp_path / "operator.log"
-    with operator(old_api, log):
+    with operators.running(old_api, log):
         old_api.wait(
             lambda: log.read_text().count("is current") == len(crds.KINDS),
             within=timedelta(seconds=30),
