@@ -145,9 +145,25 @@ class Cluster:
         """
         plural = f"{manifest['kind'].lower()}s"
         path = f"/apis/{manifest['apiVersion']}/namespaces/{namespace}/{plural}"
+        path = f"{path}/{manifest['metadata']['name']}" if old else path
+        status, answer = self._dry_run("PUT" if old else "POST", path, manifest)
+        return "" if status < 300 else str(answer["message"])
+
+    def dry_run_answer(self, path: str, manifest: Json) -> Json:
+        """Return the object as a creation at that path would store it.
+
+        Raises:
+            CommandFailed: it would not be made.
+        """
+        status, answer = self._dry_run("POST", path, manifest)
+        if status >= 300:
+            raise CommandFailed(f"POST {path}: {status} {answer['message']}")
+        return answer
+
+    def _dry_run(self, method: str, path: str, manifest: Json) -> tuple[int, Json]:
         request = self._api.param_serialize(
-            "PUT" if old else "POST",
-            f"{path}/{manifest['metadata']['name']}" if old else path,
+            method,
+            path,
             query_params=[("dryRun", "All"), ("fieldValidation", "Strict")],
             header_params={"Accept": "application/json", "Content-Type": "application/json"},
             body=manifest,
@@ -155,7 +171,7 @@ class Cluster:
         )
         response = self._api.call_api(*request, _request_timeout=30)
         answer: Json = json.loads(response.read())  # type: ignore[no-untyped-call]
-        return "" if response.status < 300 else str(answer["message"])
+        return response.status, answer
 
     def wait(
         self, predicate: Callable[[], T | None], *, within: timedelta, what: str, namespace: str

@@ -4,13 +4,9 @@ Owns: its fields. Does not own: computing them (`raycluster.status`, which write
 Source: KubeRay 1.7, `ray.io/v1` RayClusterStatus.
 """
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import Field, WithJsonSchema
-
-from ray_operator.api.base import QUANTITY_SCHEMA, Int32, Int64, Model, Time, list_map, one_of
-
-Total = Annotated[str, WithJsonSchema(QUANTITY_SCHEMA)]
+from ray_operator.api.base import Int32, Int64, Model, Quantity, Time, list_map, one_of
 
 
 class HeadInfo(Model):
@@ -52,13 +48,13 @@ class RayClusterStatus(Model):
     """Never filled; kept for old clients."""
     conditions: list[Condition] = Field(default_factory=list, json_schema_extra=list_map("type"))
     """Aspects of the state."""
-    desired_cpu: Total | None = Field(None, alias="desiredCPU")
+    desired_cpu: Quantity | None = Field(None, alias="desiredCPU")
     """CPU that all desired Pods ask for."""
-    desired_memory: Total | None = None
+    desired_memory: Quantity | None = None
     """Memory that all desired Pods ask for."""
-    desired_gpu: Total | None = Field(None, alias="desiredGPU")
+    desired_gpu: Quantity | None = Field(None, alias="desiredGPU")
     """GPUs that all desired Pods ask for."""
-    desired_tpu: Total | None = Field(None, alias="desiredTPU")
+    desired_tpu: Quantity | None = Field(None, alias="desiredTPU")
     """TPUs that all desired Pods ask for."""
     desired_worker_replicas: Int32 | None = None
     """Worker Pods that should run."""
