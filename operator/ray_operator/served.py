@@ -106,7 +106,7 @@ def _tell(kind: str, lacking: list[str]) -> None:
         more = f" and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
         _log.warning(
             "the CRD of %s is older than this operator and drops its fields %s%s: apply the CRDs of"
-            " this version (kubectl apply --server-side --force-conflicts -f crds/)",
+            " this version (kubectl apply -f crds/)",
             kind,
             ", ".join(lacking[:SHOWN]),
             more,

@@ -185,7 +185,7 @@ def test_deletion_leaves_nothing(
 def test_no_field_of_a_pod_template_is_dropped(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
-    """The CRD must not prune what it doesn't describe."""
+    """The CRD must not prune what a newer Kubernetes than the cluster's knows."""
     template: dict[str, Any] = {
         "metadata": {"labels": {"team": "red"}, "annotations": {"note": "kept"}},
         "spec": {
@@ -223,7 +223,7 @@ def test_no_field_of_a_pod_template_is_dropped(
                 }
             ],
             "affinity": {"podAntiAffinity": {}},
-            "aFieldOfTheFuture": {"deeply": [{"nested": 1}]},
+            "schedulingGroup": {"podGroupName": "newer-than-this-cluster"},
         },
     }
     manifest = ray.ray_cluster(head={"template": template})

@@ -101,11 +101,20 @@ class Cluster:
         else:
             self.kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(manifest))
 
-    def patch(self, resource: str, namespace: str, name: str, change: Json | list[Json]) -> None:
+    def patch(
+        self,
+        resource: str,
+        namespace: str,
+        name: str,
+        change: Json | list[Json],
+        *,
+        subresource: str = "",
+    ) -> None:
         """Change an object by a merge patch, or by a JSON patch when it is a list."""
         kind = "json" if isinstance(change, list) else "merge"
-        text = json.dumps(change)
-        self.kubectl("-n", namespace, "patch", resource, name, f"--type={kind}", "-p", text)
+        flags = (f"--type={kind}", "-p", json.dumps(change))
+        part = (f"--subresource={subresource}",) if subresource else ()
+        self.kubectl("-n", namespace, "patch", resource, name, *flags, *part)
 
     def delete(self, resource: str, namespace: str, name: str) -> None:
         """Ask for an object's deletion, without waiting for its end."""
