@@ -49,7 +49,22 @@ class Delete:
     why: str = ""
 
 
-Action = Create | Delete
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """Merge `change` into the object of that name only if it still has that UID.
+
+    No event tells of it when it succeeds, since it is bookkeeping.
+    """
+
+    resource: records.Resource
+    namespace: str
+    name: str
+    uid: str
+    change: Manifest
+    reasons: Reasons
+
+
+Action = Create | Delete | Patch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +137,9 @@ def events(outcome: Outcome) -> Sequence[Event]:
     types: dict[str, tuple[str, str]] = {}
     for result in outcome.results:
         action, error = result.action, result.error
-        verb = "Create" if isinstance(action, Create) else "Delete"
+        if isinstance(action, Patch) and error is None:
+            continue
+        verb = type(action).__name__
         reason = action.reasons.failed if error else action.reasons.done
         told = f"Failed to {verb.lower()}" if error else f"{verb}d"
         types[reason] = ("Warning" if error else "Normal", verb)

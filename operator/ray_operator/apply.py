@@ -63,7 +63,21 @@ class Applier:
             raise errors.NotLeading
         if isinstance(action, actions.Delete):
             return await self._delete(action)
+        if isinstance(action, actions.Patch):
+            return await self._patch(action)
         return await self._create(action)
+
+    async def _patch(self, action: actions.Patch) -> actions.Result:
+        try:
+            answer = await self._client.patch(
+                action.resource, action.namespace, action.name, uid=action.uid, change=action.change
+            )
+        except errors.NotFound:  # gone: its event is on the way
+            return actions.Result(action=action, name=action.name)
+        except errors.KubeError as error:
+            return actions.Result(action=action, name=action.name, error=error)
+        self._stores[action.resource].written(action.namespace, answer)
+        return actions.Result(action=action, name=action.name)
 
     async def _create(self, action: actions.Create) -> actions.Result:
         manifest = _named(action.manifest)

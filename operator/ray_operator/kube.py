@@ -119,6 +119,20 @@ class Kube:
         name = manifest["metadata"]["name"]
         return await self._request("PUT", _url(resource, namespace, name), body=manifest)
 
+    async def patch(
+        self,
+        resource: records.Resource,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        change: Mapping[str, Any],
+    ) -> bytes:
+        """Merge `change` in, only if the object still has that UID; return the object."""
+        body = {**change, "metadata": {**change.get("metadata", {}), "uid": uid}}
+        url = _url(resource, namespace, name)
+        return await self._request("PATCH", url, body=body, content_type=MERGE_PATCH)
+
     async def patch_status(
         self,
         resource: records.Resource,

@@ -18,7 +18,7 @@ class Permission(NamedTuple):
 
 
 OPERATOR = (
-    Permission("", "pods", ("list", "watch", "create", "delete"), "Ray's head and workers"),
+    Permission("", "pods", ("list", "watch", "create", "delete", "patch"), "Ray's Pods"),
     Permission("", "services", ("list", "watch", "create"), "the head Service"),
     Permission("events.k8s.io", "events", ("create",), "say what was done and why not"),
     Permission("ray.io", "rayclusters", ("get", "list", "watch"), "what users want"),

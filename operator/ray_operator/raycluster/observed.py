@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ray_operator import names, records, settings
+from ray_operator.api import raycluster as api
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,13 @@ class Observed:
             for pod in self.pods
             if pod.labels.get(names.NODE_TYPE_LABEL) == names.WORKER
             and (group is None or pod.labels.get(names.GROUP_LABEL) == group)
+        ]
+
+    def orphans(self, cluster: api.RayCluster) -> Sequence[records.Pod]:
+        """Return the workers of groups that the spec doesn't list (any more)."""
+        listed = {group.group_name for group in cluster.spec.worker_group_specs}
+        return [
+            pod for pod in self.worker_pods() if pod.labels.get(names.GROUP_LABEL) not in listed
         ]
 
     def head_service(self) -> records.Service | None:

@@ -4,29 +4,21 @@ Owns: which Pods and Services to create and delete, and why. Does not own: what 
 (`desired`) or what is said about them (`status`). Invariant: applying a plan to the world it was
 made of and planning again gives, after finitely many rounds, an empty plan; the same holds when
 only a prefix of it was applied.
-
-Workers that terminate don't count, as in a ReplicaSet, so a replacement starts at once. A head
-that terminates does count: two heads behind one Service would split the cluster.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from ray_operator import actions, names, records, settings, validity
+from ray_operator import actions, conditions, names, records, settings, validity
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
-from ray_operator.raycluster import desired, groups
+from ray_operator.raycluster import desired, nodes, suspension, upgrade
 from ray_operator.raycluster import observed as seen
 
-CREATE_HEAD = actions.Reasons("CreatedHeadPod", "FailedToCreateHeadPod", "FailedCreateHeadPod")
-DELETE_HEAD = actions.Reasons("DeletedHeadPod", "FailedToDeleteHeadPod", "FailedDeleteHeadPod")
-CREATE_WORKER = actions.Reasons(
-    "CreatedWorkerPod", "FailedToCreateWorkerPod", "FailedCreateWorkerPod"
-)
-DELETE_WORKER = actions.Reasons(
-    "DeletedWorkerPod", "FailedToDeleteWorkerPod", "FailedDeleteWorkerPod"
-)
 SPEC_VALID = "RayClusterSpecValid"
+ORPHANED_GROUP = "OrphanedWorkerGroup"
+DELETE_ALL = actions.Reasons("DeletedPod", "FailedToDeletePodCollection", "FailedDeleteAllPods")
+STAMP = actions.Reasons("StampedPod", "FailedToStampPod", "FailedStampPod")
 CREATE_SERVICE = actions.Reasons("CreatedService", "FailedToCreateService", "FailedCreateService")
 
 
@@ -45,19 +37,103 @@ def plan(
     events = validity.events(cluster, SPEC_VALID, invalid=invalid, warnings=rules.warnings(cluster))
     if invalid:
         return actions.Plan(invalid=invalid, events=events)
-    plans = [
-        _plan_service(cluster, observed, options),
-        _plan_head(cluster, observed, options=options, now=now),
-        *(
-            _plan_group(cluster, group, observed.worker_pods(group.group_name), options, now)
-            for group in cluster.spec.worker_group_specs
-        ),
-    ]
-    waits = [item.requeue_after for item in plans if item.requeue_after is not None]
+    events += _orphan_events(cluster, observed)
+    service = _plan_service(cluster, observed, options)
+    if is_paused(cluster):
+        return actions.Plan(events=events)
+    pods = _plan_pods(cluster, observed, options=options, now=now)
     return actions.Plan(
-        actions=tuple(action for item in plans for action in item.actions),
-        requeue_after=min(waits, default=None),
+        actions=(*service.actions, *pods.actions),
+        requeue_after=pods.requeue_after,
         events=events,
+    )
+
+
+def _orphan_events(cluster: api.RayCluster, observed: seen.Observed) -> tuple[actions.Event, ...]:
+    """Tell once of workers whose group was removed from the spec."""
+    said = conditions.read(cluster.status.get("conditions", ()))
+    orphans = observed.orphans(cluster)
+    if not orphans or conditions.is_true(said, ORPHANED_GROUP):
+        return ()
+    message = orphans_found(orphans)
+    return (
+        actions.Event(type="Warning", reason=ORPHANED_GROUP, action="Validate", message=message),
+    )
+
+
+def orphans_found(orphans: Sequence[records.Pod]) -> str:
+    """Say which groups the spec no longer lists, and what to do."""
+    listed = sorted({pod.labels.get(names.GROUP_LABEL, "") for pod in orphans})
+    return (
+        f"{len(orphans)} Pods are of groups that the spec doesn't list: {', '.join(listed)}. List"
+        f" them again, or annotate the RayCluster with {names.DELETE_ORPHANS_ANNOTATION}=true"
+    )
+
+
+def is_paused(cluster: api.RayCluster) -> bool:
+    """Tell whether the user wants the cluster left as it is."""
+    return cluster.metadata.annotations.get(names.PAUSED_ANNOTATION, "").lower() == "true"
+
+
+def _plan_pods(
+    cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings, now: datetime
+) -> actions.Plan:
+    phase = suspension.phase(cluster)
+    living = [pod for pod in observed.pods if pod.deletion_at is None]
+    if phase is suspension.Phase.SUSPENDING:
+        deletions = (nodes.delete(pod, DELETE_ALL, "the cluster is suspended") for pod in living)
+        return actions.Plan(
+            actions=tuple(deletions), requeue_after=None if observed.pods else timedelta()
+        )
+    wanted = suspension.is_wanted(cluster.spec)
+    if phase is suspension.Phase.SUSPENDED:
+        return actions.Plan(requeue_after=None if wanted else timedelta())
+    if wanted:  # the status says so first
+        return actions.Plan(requeue_after=timedelta())
+    if foreign := upgrade.foreign(observed, options=options):
+        return _restamp(cluster, foreign, options=options)
+    outdated = [
+        pod
+        for pod in upgrade.outdated(cluster, observed, options=options)
+        if not seen.is_stuck(pod, options=options, now=now)
+    ]
+    if outdated:
+        return _replace(outdated, options=options, now=now)
+    return nodes.plan(cluster, observed, options=options, now=now)
+
+
+def _restamp(
+    cluster: api.RayCluster, pods: Sequence[records.Pod], *, options: settings.Settings
+) -> actions.Plan:
+    """Make the hashes ours, then look again; the head comes last, since it tells whose they are."""
+    return actions.Plan(
+        actions=tuple(
+            actions.Patch(
+                resource=records.PODS,
+                namespace=pod.namespace,
+                name=pod.name,
+                uid=pod.uid,
+                change={"metadata": {"annotations": upgrade.stamps(cluster, pod, options=options)}},
+                reasons=STAMP,
+            )
+            for pod in pods
+        ),
+        requeue_after=timedelta(),
+    )
+
+
+def _replace(
+    outdated: Sequence[records.Pod], *, options: settings.Settings, now: datetime
+) -> actions.Plan:
+    """Delete the Pods of an older spec; none of the new one is made before they are gone."""
+    going = [pod for pod in outdated if pod.deletion_at is not None]
+    return actions.Plan(
+        actions=tuple(
+            nodes.delete(pod, DELETE_ALL, "the spec changed, and upgradeStrategy is Recreate")
+            for pod in outdated
+            if pod.deletion_at is None
+        ),
+        requeue_after=nodes.until_stuck(going, options=options, now=now),
     )
 
 
@@ -72,158 +148,3 @@ def _plan_service(
             actions.Create(resource=records.SERVICES, manifest=manifest, reasons=CREATE_SERVICE),
         )
     )
-
-
-def _plan_head(
-    cluster: api.RayCluster,
-    observed: seen.Observed,
-    *,
-    options: settings.Settings,
-    now: datetime,
-) -> actions.Plan:
-    """Keep exactly one head; replace it only when the old one can no longer run."""
-    present = [
-        pod for pod in observed.head_pods() if not seen.is_stuck(pod, options=options, now=now)
-    ]
-    living = [pod for pod in present if pod.deletion_at is None]
-    broken, rest, wait = _sort_broken(living, options=options, now=now)
-    best_first = sorted(rest, key=lambda pod: (pod.ready is not True, pod.created_at))
-    doomed = [
-        *(_delete(pod, DELETE_HEAD, _describe(pod)) for pod in broken),
-        *(_delete(pod, DELETE_HEAD, "a second head") for pod in best_first[1:]),
-    ]
-    terminating = [pod for pod in present if pod.deletion_at is not None]
-    blocked = any(not seen.is_finished(pod) for pod in [*broken, *terminating])
-    if best_first or blocked:
-        return actions.Plan(
-            actions=tuple(doomed),
-            requeue_after=_soonest(wait, _until_stuck(terminating, options=options, now=now)),
-        )
-    create = actions.Create(
-        resource=records.PODS,
-        manifest=desired.head_pod(cluster, settings=options),
-        reasons=CREATE_HEAD,
-    )
-    return actions.Plan(actions=(*doomed, create), requeue_after=wait)
-
-
-def _plan_group(
-    cluster: api.RayCluster,
-    group: api.WorkerGroupSpec,
-    pods: Sequence[records.Pod],
-    options: settings.Settings,
-    now: datetime,
-) -> actions.Plan:
-    """Bring one worker group to its number of Pods."""
-    living = [pod for pod in pods if pod.deletion_at is None]
-    listed = set(group.scale_strategy.workers_to_delete) if group.scale_strategy else set()
-    dismissed = [pod for pod in living if pod.name in listed]
-    broken, running, wait = _sort_broken(
-        [pod for pod in living if pod.name not in listed], options=options, now=now
-    )
-    missing = groups.desired_pods(group) - len(running)
-    surplus: Sequence[records.Pod] = ()
-    autoscaler_decides = cluster.spec.enable_in_tree_autoscaling and not options.random_pod_delete
-    if missing < 0 and not autoscaler_decides:
-        surplus = sorted(running, key=_kindness)[:-missing]
-    indices = _free_indices(running, missing)
-    return actions.Plan(
-        actions=(
-            *(_delete(pod, DELETE_WORKER, "listed in workersToDelete") for pod in dismissed),
-            *(_delete(pod, DELETE_WORKER, _describe(pod)) for pod in broken),
-            *(
-                _delete(pod, DELETE_WORKER, f"group {group.group_name} scales down")
-                for pod in surplus
-            ),
-            *(
-                actions.Create(
-                    resource=records.PODS,
-                    manifest=desired.worker_pod(
-                        cluster, group, replica_index=index, settings=options
-                    ),
-                    reasons=CREATE_WORKER,
-                )
-                for index in indices
-            ),
-        ),
-        requeue_after=wait,
-    )
-
-
-def _sort_broken(
-    pods: Iterable[records.Pod], *, options: settings.Settings, now: datetime
-) -> tuple[list[records.Pod], list[records.Pod], timedelta | None]:
-    """Split into Pods to replace now and the rest; and when to look again for the rest.
-
-    A Pod that broke right after its creation keeps its place until its pace is over: what fails
-    at once would otherwise be created and deleted without end.
-    """
-    broken, rest, wait = [], [], None
-    for pod in pods:
-        if not seen.is_broken(pod):
-            rest.append(pod)
-        elif (left := pod.created_at + options.replace_pace - now) > timedelta():
-            rest.append(pod)
-            wait = _soonest(wait, left)
-        else:
-            broken.append(pod)
-    return broken, rest, wait
-
-
-def _until_stuck(
-    pods: Iterable[records.Pod], *, options: settings.Settings, now: datetime
-) -> timedelta | None:
-    moments = [pod.deletion_at + options.stuck_after for pod in pods if pod.deletion_at is not None]
-    if not moments:
-        return None
-    return max(min(moments) - now, timedelta()) + timedelta(seconds=1)
-
-
-def _soonest(*waits: timedelta | None) -> timedelta | None:
-    return min((wait for wait in waits if wait is not None), default=None)
-
-
-def _kindness(pod: records.Pod) -> tuple[bool, bool, bool, int, float, str]:
-    """Order victims of a scale-down: those first whose loss costs least."""
-    return (
-        bool(pod.node),
-        pod.phase != "Pending",
-        pod.ready is True,
-        -_index(pod),
-        -pod.created_at.timestamp(),
-        pod.name,
-    )
-
-
-def _free_indices(pods: Iterable[records.Pod], count: int) -> list[int]:
-    """Return the `count` smallest replica indices that no Pod uses."""
-    used = {_index(pod) for pod in pods}
-    free = (index for index in range(len(used) + max(count, 0)) if index not in used)
-    return [index for index, _ in zip(free, range(max(count, 0)), strict=False)]
-
-
-def _index(pod: records.Pod) -> int:
-    text = pod.labels.get(names.REPLICA_INDEX_LABEL, "")
-    return int(text) if text.isdigit() else -1
-
-
-def _delete(pod: records.Pod, reasons: actions.Reasons, why: str) -> actions.Delete:
-    return actions.Delete(
-        resource=records.PODS,
-        namespace=pod.namespace,
-        name=pod.name,
-        uid=pod.uid,
-        reasons=reasons,
-        why=why,
-    )
-
-
-def _describe(pod: records.Pod) -> str:
-    """Say how a broken Pod ended."""
-    ray = next((item for item in pod.containers if item.name == pod.ray_container), None)
-    said = f"phase {pod.phase}, restartPolicy {pod.restart_policy}"
-    if pod.reason:
-        said += f", {pod.reason} {pod.message}".rstrip()
-    if ray is not None and ray.state == "terminated":
-        said += f", container {ray.name}: {ray.reason}, exit code {ray.exit_code}"
-    return said

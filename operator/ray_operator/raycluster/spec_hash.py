@@ -15,6 +15,8 @@ from ray_operator.api import raycluster as api
 
 _SPEC = {
     "headServiceAnnotations",
+    "idleSuspend",
+    "idleTerminationOptions",
     "managedBy",
     "networkPolicy",
     "suspend",

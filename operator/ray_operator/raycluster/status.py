@@ -9,13 +9,13 @@ rely on it; the condition `RayClusterReady` follows the present instead.
 import dataclasses
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ray_operator import actions, conditions, records, validity
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import groups, plan, resources
+from ray_operator.raycluster import groups, nodes, plan, resources, suspension
 from ray_operator.raycluster import observed as seen
 
 
@@ -23,10 +23,13 @@ class Type(enum.StrEnum):
     """Condition types, in the order in which they are written."""
 
     HEAD_POD_READY = "HeadPodReady"
-    PROVISIONED = "RayClusterProvisioned"
+    PROVISIONED = nodes.PROVISIONED
     READY = "RayClusterReady"
     SPEC_VALID = plan.SPEC_VALID
     REPLICA_FAILURE = "ReplicaFailure"
+    ORPHANED_GROUP = plan.ORPHANED_GROUP
+    SUSPENDING = suspension.SUSPENDING
+    SUSPENDED = suspension.SUSPENDED
 
 
 class Reason(enum.StrEnum):
@@ -38,10 +41,12 @@ class Reason(enum.StrEnum):
     ALL_PODS_READY_FIRST_TIME = "AllPodRunningAndReadyFirstTime"
     ALL_PODS_READY = "AllPodsRunningAndReady"
     PODS_NOT_READY = "PodsNotReady"
+    ORPHANED_PODS_FOUND = "OrphanedWorkerGroupPodsFound"
     UNKNOWN = "Unknown"
 
 
 READY_STATE = "ready"
+SUSPENDED_STATE = "suspended"
 
 
 def next_status(
@@ -69,7 +74,7 @@ def next_status(
         )
     ]
     if not found:
-        _carry_state(status, previous, is_ready=_is_ready(cluster, observed, outcome), now=now)
+        _carry_state(status, previous, reached=_state(cluster, observed, outcome), now=now)
     status["observedGeneration"] = cluster.metadata.generation
     old = {name: value for name, value in previous.items() if name != "lastUpdateTime"}
     if status == old:
@@ -153,12 +158,19 @@ def _is_ready(cluster: api.RayCluster, observed: seen.Observed, outcome: actions
     )
 
 
+def _state(cluster: api.RayCluster, observed: seen.Observed, outcome: actions.Outcome) -> str:
+    """Return the state that the cluster has reached, ``""`` while it is on its way."""
+    if suspension.is_wanted(cluster.spec):
+        return "" if observed.pods else SUSPENDED_STATE
+    return READY_STATE if _is_ready(cluster, observed, outcome) else ""
+
+
 def _carry_state(
-    status: dict[str, Any], previous: Mapping[str, Any], *, is_ready: bool, now: datetime
+    status: dict[str, Any], previous: Mapping[str, Any], *, reached: str, now: datetime
 ) -> None:
     """Keep the sticky `state` and when each state began."""
     times = dict(previous.get("stateTransitionTimes", {}))
-    state = READY_STATE if is_ready else previous.get("state", "")
+    state = reached or previous.get("state", "")
     if state and state != previous.get("state"):
         times[state] = conditions.timestamp(now)
     if state:
@@ -175,8 +187,16 @@ def _conditions(
     before: tuple[conditions.Condition, ...],
 ) -> list[conditions.Condition]:
     ready = _is_ready(cluster, observed, outcome)
-    found = [_head_ready(observed), _provisioned(before, ready=ready)]
-    found.append(_cluster_ready(cluster, observed, ready=ready))
+    phase = suspension.next_phase(
+        suspension.phase(cluster),
+        wanted=suspension.is_wanted(cluster.spec),
+        has_pods=bool(observed.pods),
+    )
+    found = [_head_ready(observed), _provisioned(before, ready=ready, phase=phase)]
+    found += _suspension(phase)
+    if orphans := observed.orphans(cluster):
+        found.append(_orphaned(orphans))
+    found.append(_cluster_ready(cluster, observed, ready=ready, phase=phase))
     if failures := outcome.failures:
         first = failures[0]
         assert first.error is not None
@@ -215,7 +235,27 @@ def _reason(given: str, otherwise: Reason) -> str:
     return given if re.fullmatch(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", given) else otherwise
 
 
-def _provisioned(before: tuple[conditions.Condition, ...], *, ready: bool) -> conditions.Condition:
+def _suspension(phase: suspension.Phase) -> list[conditions.Condition]:
+    return [
+        _condition(type_, "True" if phase is it else "False", type_)
+        for type_, it in (
+            (Type.SUSPENDING, suspension.Phase.SUSPENDING),
+            (Type.SUSPENDED, suspension.Phase.SUSPENDED),
+        )
+    ]
+
+
+def _orphaned(orphans: Sequence[records.Pod]) -> conditions.Condition:
+    message = plan.orphans_found(orphans)
+    return _condition(Type.ORPHANED_GROUP, "True", Reason.ORPHANED_PODS_FOUND, message)
+
+
+def _provisioned(
+    before: tuple[conditions.Condition, ...], *, ready: bool, phase: suspension.Phase
+) -> conditions.Condition:
+    if phase is suspension.Phase.SUSPENDED:
+        message = "The RayCluster has been suspended"
+        return _condition(Type.PROVISIONED, "False", Reason.PODS_PROVISIONING, message)
     if ready or conditions.is_true(before, Type.PROVISIONED):
         message = "All Ray Pods are ready for the first time"
         return _condition(Type.PROVISIONED, "True", Reason.ALL_PODS_READY_FIRST_TIME, message)
@@ -224,8 +264,11 @@ def _provisioned(before: tuple[conditions.Condition, ...], *, ready: bool) -> co
 
 
 def _cluster_ready(
-    cluster: api.RayCluster, observed: seen.Observed, *, ready: bool
+    cluster: api.RayCluster, observed: seen.Observed, *, ready: bool, phase: suspension.Phase
 ) -> conditions.Condition:
+    if phase is not suspension.Phase.ACTIVE:
+        type_ = Type.SUSPENDED if phase is suspension.Phase.SUSPENDED else Type.SUSPENDING
+        return _condition(Type.READY, "False", type_, "The RayCluster is suspended by its spec")
     if ready:
         return _condition(Type.READY, "True", Reason.ALL_PODS_READY)
     heads = sum(seen.is_ready(pod) for pod in observed.head_pods())

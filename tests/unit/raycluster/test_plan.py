@@ -27,7 +27,7 @@ def told(decided: actions.Plan) -> list[tuple[str, str]]:
         (
             action.reasons.done,
             action.name
-            if isinstance(action, actions.Delete)
+            if not isinstance(action, actions.Create)
             else action.manifest["metadata"].get("name")
             or action.manifest["metadata"]["generateName"],
         )

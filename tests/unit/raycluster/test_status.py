@@ -8,8 +8,8 @@ import pytest
 from ray_operator import actions, errors, records
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
+from ray_operator.raycluster import nodes, status
 from ray_operator.raycluster import observed as seen
-from ray_operator.raycluster import plan, status
 from tests.unit import builders
 
 NOTHING = actions.Outcome()
@@ -41,7 +41,7 @@ def test_the_whole_status_of_a_ready_cluster() -> None:
         "conditions": [
             {
                 "type": type_,
-                "status": "True",
+                "status": "False" if "Suspend" in type_ else "True",
                 "reason": reason,
                 "message": message,
                 "observedGeneration": 1,
@@ -56,6 +56,8 @@ def test_the_whole_status_of_a_ready_cluster() -> None:
                 ),
                 ("RayClusterReady", "AllPodsRunningAndReady", ""),
                 ("RayClusterSpecValid", "Valid", ""),
+                ("RayClusterSuspending", "RayClusterSuspending", ""),
+                ("RayClusterSuspended", "RayClusterSuspended", ""),
             )
         ],
         "desiredCPU": "2",
@@ -107,7 +109,7 @@ def test_a_ready_head_alone_is_not_provisioned() -> None:
 
 
 def test_a_refused_pod_is_reported_and_blocks_readiness() -> None:
-    create = actions.Create(resource=records.PODS, manifest={}, reasons=plan.CREATE_WORKER)
+    create = actions.Create(resource=records.PODS, manifest={}, reasons=nodes.CREATE_WORKER)
     refused = actions.Result(
         action=create, name="demo-w", error=errors.Forbidden("exceeded quota: small")
     )

@@ -1,7 +1,7 @@
 """A frozen fake of the cluster's children: apply plans to it until nothing is left to do."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 from ray_operator import actions, names, records, wire
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import observed as seen
-from ray_operator.raycluster import plan
+from ray_operator.raycluster import plan, status
 from tests.unit import builders
 
 RUNNING: dict[str, Any] = {
@@ -25,17 +25,30 @@ class World:
     """Pods and Services as they would be read back from the API server."""
 
     observed: seen.Observed = dataclasses.field(default_factory=seen.Observed)
+    status: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     serial: int = 0
 
     def apply(self, todo: Sequence[actions.Action]) -> "World":
         world = self
         for action in todo:
-            world = (
-                world._delete(action)
-                if isinstance(action, actions.Delete)
-                else world._create(action)
-            )
+            match action:
+                case actions.Delete():
+                    world = world._delete(action)
+                case actions.Patch():
+                    world = world._patch(action)
+                case actions.Create():
+                    world = world._create(action)
         return world
+
+    def say(self, cluster: api.RayCluster) -> "World":
+        """Write the status, as a pass does in the end."""
+        outcome = actions.Outcome()
+        said = status.next_status(self.seen_by(cluster), self.observed, outcome, builders.NOW)
+        return dataclasses.replace(self, status=said or {})
+
+    def seen_by(self, cluster: api.RayCluster) -> api.RayCluster:
+        """Return the cluster with the status that was last written."""
+        return cluster.model_copy(update={"status": dict(self.status)})
 
     def settle(self) -> "World":
         """Let time pass: what terminates is gone (what was created already runs)."""
@@ -80,18 +93,30 @@ class World:
         )
         return dataclasses.replace(self, observed=dataclasses.replace(self.observed, pods=pods))
 
+    def _patch(self, action: actions.Patch) -> "World":
+        annotations = action.change["metadata"]["annotations"]
+        pods = tuple(
+            msgspec.structs.replace(pod, annotations={**pod.annotations, **annotations})
+            if pod.uid == action.uid
+            else pod
+            for pod in self.observed.pods
+        )
+        return dataclasses.replace(self, observed=dataclasses.replace(self.observed, pods=pods))
+
 
 def decide(cluster: api.RayCluster, world: World) -> actions.Plan:
-    return plan.plan(cluster, world.observed, builders.SETTINGS, builders.NOW)
+    seen = world.seen_by(cluster)
+    return plan.plan(seen, world.observed, builders.SETTINGS, builders.NOW)
 
 
 def converge(cluster: api.RayCluster, world: World, *, crash_after: int | None = None) -> World:
-    """Plan and apply until a plan is empty; the first plan stops after `crash_after` actions."""
+    """Make passes until one changes nothing; the first stops after `crash_after` actions."""
     for number in range(10):
         todo = decide(cluster, world).actions
-        if not todo:
+        crashes = number == 0 and crash_after is not None
+        after = world.apply(todo[:crash_after] if crashes else todo)
+        after = (after if crashes else after.say(cluster)).settle()
+        if after == world and not crashes:
             return world
-        if number == 0 and crash_after is not None:
-            todo = todo[:crash_after]
-        world = world.apply(todo).settle()
+        world = after
     raise AssertionError(f"still not quiet after 10 rounds: {todo}")
