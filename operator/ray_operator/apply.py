@@ -10,11 +10,10 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ray_operator import actions, errors, informers, kube, records
+import msgspec
 
-SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-"""The API server's own: no vowels and no look-alikes, so that no word comes out."""
-SUFFIX_LENGTH = 5
+from ray_operator import actions, errors, informers, kube, names, records, wire
+
 MAX_AT_ONCE = 16
 
 
@@ -84,9 +83,38 @@ class Applier:
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         try:
             answer = await self._client.create(action.resource, namespace, manifest)
+        except errors.AlreadyExists as error:
+            return await self._adopt(action, manifest, error)
         except errors.KubeError as error:
             return actions.Result(action=action, name=name, error=error)
         self._stores[action.resource].written(namespace, answer)
+        return actions.Result(action=action, name=name)
+
+    async def _adopt(
+        self, action: actions.Create, manifest: actions.Manifest, refusal: errors.AlreadyExists
+    ) -> actions.Result:
+        """Take in an object of that name if it is our owner's, with labels by which we see it.
+
+        An older operator may have made it with other labels, or our view of it is late.
+        """
+        namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+        try:
+            found = await self._client.get(action.resource, namespace, name)
+            if found is None or not _has_owner(found, manifest):
+                return actions.Result(action=action, name=name, error=refusal)
+            stub = msgspec.json.decode(found, type=wire.Stub).metadata
+            labels = manifest["metadata"].get("labels", {})
+            if not labels.items() <= stub.labels.items():
+                found = await self._client.patch(
+                    action.resource,
+                    namespace,
+                    name,
+                    uid=stub.uid,
+                    change={"metadata": {"labels": labels}},
+                )
+        except errors.KubeError as error:
+            return actions.Result(action=action, name=name, error=error)
+        self._stores[action.resource].written(namespace, found)
         return actions.Result(action=action, name=name)
 
     async def _delete(self, action: actions.Delete) -> actions.Result:
@@ -104,10 +132,17 @@ class Applier:
         return actions.Result(action=action, name=action.name)
 
 
+def _has_owner(found: bytes, manifest: actions.Manifest) -> bool:
+    """Tell whether the object is controlled by the one that the manifest names."""
+    owner = msgspec.json.decode(found, type=wire.Stub).metadata.owner()
+    wanted = manifest["metadata"]["ownerReferences"][0]["uid"]
+    return owner is not None and bool(owner.uid == wanted)
+
+
 def _named(manifest: actions.Manifest) -> dict[str, Any]:
     """Draw the name's suffix here, so that a create whose answer is lost can be found again."""
     metadata = dict(manifest["metadata"])
     if "name" not in metadata:
-        suffix = "".join(random.choices(SUFFIX_ALPHABET, k=SUFFIX_LENGTH))
+        suffix = "".join(random.choices(names.SUFFIX_ALPHABET, k=names.SUFFIX_LENGTH))
         metadata["name"] = metadata["generateName"] + suffix
     return {**manifest, "metadata": metadata}

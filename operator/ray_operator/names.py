@@ -10,9 +10,13 @@ NODE_TYPE_LABEL = "ray.io/node-type"
 GROUP_LABEL = "ray.io/group"
 IDENTIFIER_LABEL = "ray.io/identifier"
 IS_RAY_NODE_LABEL = "ray.io/is-ray-node"
+REPLICA_NAME_LABEL = "ray.io/worker-group-replica-name"
+HOST_INDEX_LABEL = "ray.io/replica-host-index"
+HEADLESS_WORKERS_LABEL = "ray.io/headless-worker-svc"
 REPLICA_INDEX_LABEL = "ray.io/worker-group-replica-index"
 ORIGIN_KIND_LABEL = "ray.io/originated-from-crd"
 SERVE_LABEL = "ray.io/serve"
+ORIGIN_NAME_LABEL = "ray.io/originated-from-cr-name"
 APP_NAME_LABEL = "app.kubernetes.io/name"
 CREATED_BY_LABEL = "app.kubernetes.io/created-by"
 
@@ -22,6 +26,7 @@ HEAD_GROUP = "headgroup"
 HEAD = "head"
 WORKER = "worker"
 
+SERVE_SERVICE_ANNOTATION = "ray.io/enable-serve-service"
 PAUSED_ANNOTATION = "ray-operator.io/paused"
 DELETE_ORPHANS_ANNOTATION = "ray-operator.io/delete-orphaned-worker-groups"
 KEEP_HEAD_ANNOTATION = "ray.io/disable-provisioned-head-restart"
@@ -37,6 +42,9 @@ MANAGED_BY_KUEUE = "kueue.x-k8s.io/multikueue"
 
 LEASE = "ray-operator-leader"
 
+SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""The API server's own: no vowels and no look-alikes, so that no word comes out."""
+SUFFIX_LENGTH = 5
 POD_PREFIX_LENGTH = 50
 LABEL_LENGTH = 63
 
@@ -59,6 +67,16 @@ def worker_pod(cluster: str, group: str) -> str:
 def head_service(cluster: str) -> str:
     """Name the head Service when the user didn't."""
     return f"{cluster}-head-svc"
+
+
+def headless_service(cluster: str) -> str:
+    """Name the Service that gives each host of multi-host replicas its DNS name."""
+    return f"{cluster}-headless"
+
+
+def serve_service(cluster: str) -> str:
+    """Name the Service of Serve's HTTP port."""
+    return f"{cluster}-serve-svc"
 
 
 def fqdn(service: str, namespace: str, cluster_domain: str) -> str:

@@ -18,8 +18,8 @@ class Permission(NamedTuple):
 
 
 OPERATOR = (
-    Permission("", "pods", ("list", "watch", "create", "delete", "patch"), "Ray's Pods"),
-    Permission("", "services", ("list", "watch", "create"), "the head Service"),
+    Permission("", "pods", ("list", "watch", "create", "delete", "patch", "get"), "Ray's Pods"),
+    Permission("", "services", ("get", "list", "watch", "create", "patch"), "how to find Ray"),
     Permission("events.k8s.io", "events", ("create",), "say what was done and why not"),
     Permission("ray.io", "rayclusters", ("get", "list", "watch"), "what users want"),
     Permission("ray.io", "rayclusters/status", ("patch",), "tell users how it stands"),

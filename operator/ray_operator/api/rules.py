@@ -50,6 +50,7 @@ class Rule(enum.StrEnum):
     NETWORK_POLICY = "network-policy"
     TLS = "tls"
     HISTORY_SERVER = "history-server"
+    SERVE_PORT = "serve-port"
     # RayJob.
     JOB_CLUSTER = "job-cluster"
     JOB_ENTRYPOINT = "job-entrypoint"

@@ -16,6 +16,8 @@ from ray_operator.api import raycluster as api
 from ray_operator.raycluster import containers, environment, metadata, services
 
 head_service = services.head_service
+headless_service = services.headless_service
+serve_service = services.serve_service
 
 
 def head_pod(cluster: api.RayCluster, *, settings: settings.Settings) -> dict[str, Any]:
@@ -36,15 +38,15 @@ def worker_pod(
     cluster: api.RayCluster,
     group: api.WorkerGroupSpec,
     *,
-    replica_index: int,
+    labels: dict[str, str],
     settings: settings.Settings,
 ) -> dict[str, Any]:
-    """Return a worker Pod of the group; `replica_index` is the smallest that no other one has."""
+    """Return a worker Pod of the group; `labels` say which replica, and which host of it, it is."""
     return _pod(
         cluster,
         group,
         name={"generateName": f"{names.worker_pod(cluster.metadata.name, group.group_name)}-"},
-        labels={names.REPLICA_INDEX_LABEL: str(replica_index)},
+        labels=labels,
         settings=settings,
     )
 

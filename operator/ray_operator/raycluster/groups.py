@@ -7,6 +7,7 @@ Source: KubeRay 1.7, desired worker count.
 
 from collections.abc import Iterable
 
+from ray_operator import features, settings
 from ray_operator.api import base
 from ray_operator.api import raycluster as api
 
@@ -14,6 +15,11 @@ from ray_operator.api import raycluster as api
 def hosts(group: api.WorkerGroupSpec) -> int:
     """Count the Pods of one replica; anything below 1 reads as 1."""
     return max(1, group.num_of_hosts)
+
+
+def is_multi_host(group: api.WorkerGroupSpec, options: settings.Settings) -> bool:
+    """Tell whether the Pods of a replica come and go together."""
+    return hosts(group) > 1 and features.Feature.MULTI_HOST_INDEXING in options.feature_gates
 
 
 def desired_replicas(group: api.WorkerGroupSpec) -> int:

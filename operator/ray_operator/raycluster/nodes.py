@@ -8,22 +8,14 @@ Workers that terminate don't count, as in a ReplicaSet, so a replacement starts 
 that terminates does count: two heads behind one Service would split the cluster.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
 from ray_operator import actions, conditions, names, records, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import desired, groups
+from ray_operator.raycluster import desired, groups, replicas, turnover
 from ray_operator.raycluster import observed as seen
 
-CREATE_HEAD = actions.Reasons("CreatedHeadPod", "FailedToCreateHeadPod", "FailedCreateHeadPod")
-DELETE_HEAD = actions.Reasons("DeletedHeadPod", "FailedToDeleteHeadPod", "FailedDeleteHeadPod")
-CREATE_WORKER = actions.Reasons(
-    "CreatedWorkerPod", "FailedToCreateWorkerPod", "FailedCreateWorkerPod"
-)
-DELETE_WORKER = actions.Reasons(
-    "DeletedWorkerPod", "FailedToDeleteWorkerPod", "FailedDeleteWorkerPod"
-)
 PROVISIONED = "RayClusterProvisioned"
 
 
@@ -60,7 +52,7 @@ def _orphans(cluster: api.RayCluster, observed: seen.Observed) -> actions.Plan:
     wanted = cluster.metadata.annotations.get(names.DELETE_ORPHANS_ANNOTATION, "").lower() == "true"
     return actions.Plan(
         actions=tuple(
-            delete(pod, DELETE_WORKER, "its group was removed from the spec")
+            turnover.delete(pod, turnover.DELETE_WORKER, "its group was removed from the spec")
             for pod in observed.orphans(cluster)
             if wanted and pod.deletion_at is None
         )
@@ -79,23 +71,25 @@ def _head(
         pod for pod in observed.head_pods() if not seen.is_stuck(pod, options=options, now=now)
     ]
     living = [pod for pod in present if pod.deletion_at is None]
-    broken, rest, wait = _sort_broken(living, options=options, now=now)
+    broken, rest, wait = turnover.sort_broken(living, options=options, now=now)
     best_first = sorted(rest, key=lambda pod: (pod.ready is not True, pod.created_at))
     doomed = [
-        *(delete(pod, DELETE_HEAD, _describe(pod)) for pod in broken),
-        *(delete(pod, DELETE_HEAD, "a second head") for pod in best_first[1:]),
+        *(turnover.delete(pod, turnover.DELETE_HEAD, turnover.describe(pod)) for pod in broken),
+        *(turnover.delete(pod, turnover.DELETE_HEAD, "a second head") for pod in best_first[1:]),
     ]
     terminating = [pod for pod in present if pod.deletion_at is not None]
     blocked = any(not seen.is_finished(pod) for pod in [*broken, *terminating])
     if best_first or blocked:
         return actions.Plan(
             actions=tuple(doomed),
-            requeue_after=_soonest(wait, until_stuck(terminating, options=options, now=now)),
+            requeue_after=turnover.soonest(
+                wait, turnover.until_stuck(terminating, options=options, now=now)
+            ),
         )
     create = actions.Create(
         resource=records.PODS,
         manifest=desired.head_pod(cluster, settings=options),
-        reasons=CREATE_HEAD,
+        reasons=turnover.CREATE_HEAD,
     )
     return actions.Plan(actions=(*doomed, create), requeue_after=wait)
 
@@ -108,10 +102,12 @@ def _group(
     now: datetime,
 ) -> actions.Plan:
     """Bring one worker group to its number of Pods."""
+    if groups.is_multi_host(group, options):
+        return replicas.plan(cluster, group, pods, options=options, now=now)
     living = [pod for pod in pods if pod.deletion_at is None]
     listed = set(group.scale_strategy.workers_to_delete) if group.scale_strategy else set()
     dismissed = [pod for pod in living if pod.name in listed]
-    broken, running, wait = _sort_broken(
+    broken, running, wait = turnover.sort_broken(
         [pod for pod in living if pod.name not in listed], options=options, now=now
     )
     missing = groups.desired_pods(group) - len(running)
@@ -119,22 +115,33 @@ def _group(
     autoscaler_decides = cluster.spec.enable_in_tree_autoscaling and not options.random_pod_delete
     if missing < 0 and not autoscaler_decides:
         surplus = sorted(running, key=_kindness)[:-missing]
-    indices = _free_indices(running, missing)
+    indices = turnover.free_indices(running, missing)
     return actions.Plan(
         actions=(
-            *(delete(pod, DELETE_WORKER, "listed in workersToDelete") for pod in dismissed),
-            *(delete(pod, DELETE_WORKER, _describe(pod)) for pod in broken),
             *(
-                delete(pod, DELETE_WORKER, f"group {group.group_name} scales down")
+                turnover.delete(pod, turnover.DELETE_WORKER, "listed in workersToDelete")
+                for pod in dismissed
+            ),
+            *(
+                turnover.delete(pod, turnover.DELETE_WORKER, turnover.describe(pod))
+                for pod in broken
+            ),
+            *(
+                turnover.delete(
+                    pod, turnover.DELETE_WORKER, f"group {group.group_name} scales down"
+                )
                 for pod in surplus
             ),
             *(
                 actions.Create(
                     resource=records.PODS,
                     manifest=desired.worker_pod(
-                        cluster, group, replica_index=index, settings=options
+                        cluster,
+                        group,
+                        labels={names.REPLICA_INDEX_LABEL: str(index)},
+                        settings=options,
                     ),
-                    reasons=CREATE_WORKER,
+                    reasons=turnover.CREATE_WORKER,
                 )
                 for index in indices
             ),
@@ -143,82 +150,13 @@ def _group(
     )
 
 
-def _sort_broken(
-    pods: Iterable[records.Pod], *, options: settings.Settings, now: datetime
-) -> tuple[list[records.Pod], list[records.Pod], timedelta | None]:
-    """Split into Pods to replace now and the rest; and when to look again for the rest.
-
-    A Pod that broke right after its creation keeps its place until its pace is over: what fails
-    at once would otherwise be created and deleted without end.
-    """
-    broken, rest, wait = [], [], None
-    for pod in pods:
-        if not seen.is_broken(pod):
-            rest.append(pod)
-        elif (left := pod.created_at + options.replace_pace - now) > timedelta():
-            rest.append(pod)
-            wait = _soonest(wait, left)
-        else:
-            broken.append(pod)
-    return broken, rest, wait
-
-
-def until_stuck(
-    pods: Iterable[records.Pod], *, options: settings.Settings, now: datetime
-) -> timedelta | None:
-    """Return how long until the first of the Pods, which terminate, no longer counts."""
-    moments = [pod.deletion_at + options.stuck_after for pod in pods if pod.deletion_at is not None]
-    if not moments:
-        return None
-    return max(min(moments) - now, timedelta()) + timedelta(seconds=1)
-
-
-def _soonest(*waits: timedelta | None) -> timedelta | None:
-    return min((wait for wait in waits if wait is not None), default=None)
-
-
 def _kindness(pod: records.Pod) -> tuple[bool, bool, bool, int, float, str]:
     """Order victims of a scale-down: those first whose loss costs least."""
     return (
         bool(pod.node),
         pod.phase != "Pending",
         pod.ready is True,
-        -_index(pod),
+        -turnover.index(pod),
         -pod.created_at.timestamp(),
         pod.name,
     )
-
-
-def _free_indices(pods: Iterable[records.Pod], count: int) -> list[int]:
-    """Return the `count` smallest replica indices that no Pod uses."""
-    used = {_index(pod) for pod in pods}
-    free = (index for index in range(len(used) + max(count, 0)) if index not in used)
-    return [index for index, _ in zip(free, range(max(count, 0)), strict=False)]
-
-
-def _index(pod: records.Pod) -> int:
-    text = pod.labels.get(names.REPLICA_INDEX_LABEL, "")
-    return int(text) if text.isdigit() else -1
-
-
-def delete(pod: records.Pod, reasons: actions.Reasons, why: str) -> actions.Delete:
-    """Return the deletion of a Pod; `why` is for the event."""
-    return actions.Delete(
-        resource=records.PODS,
-        namespace=pod.namespace,
-        name=pod.name,
-        uid=pod.uid,
-        reasons=reasons,
-        why=why,
-    )
-
-
-def _describe(pod: records.Pod) -> str:
-    """Say how a broken Pod ended."""
-    ray = next((item for item in pod.containers if item.name == pod.ray_container), None)
-    said = f"phase {pod.phase}, restartPolicy {pod.restart_policy}"
-    if pod.reason:
-        said += f", {pod.reason} {pod.message}".rstrip()
-    if ray is not None and ray.state == "terminated":
-        said += f", container {ray.name}: {ray.reason}, exit code {ray.exit_code}"
-    return said

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from ray_operator import actions, conditions, names, records, settings, validity
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
-from ray_operator.raycluster import desired, nodes, suspension, upgrade
+from ray_operator.raycluster import desired, groups, nodes, suspension, turnover, upgrade
 from ray_operator.raycluster import observed as seen
 
 SPEC_VALID = "RayClusterSpecValid"
@@ -38,12 +38,12 @@ def plan(
     if invalid:
         return actions.Plan(invalid=invalid, events=events)
     events += _orphan_events(cluster, observed)
-    service = _plan_service(cluster, observed, options)
     if is_paused(cluster):
         return actions.Plan(events=events)
+    services = _plan_services(cluster, observed, options)
     pods = _plan_pods(cluster, observed, options=options, now=now)
     return actions.Plan(
-        actions=(*service.actions, *pods.actions),
+        actions=(*services, *pods.actions),
         requeue_after=pods.requeue_after,
         events=events,
     )
@@ -81,7 +81,7 @@ def _plan_pods(
     phase = suspension.phase(cluster)
     living = [pod for pod in observed.pods if pod.deletion_at is None]
     if phase is suspension.Phase.SUSPENDING:
-        deletions = (nodes.delete(pod, DELETE_ALL, "the cluster is suspended") for pod in living)
+        deletions = (turnover.delete(pod, DELETE_ALL, "the cluster is suspended") for pod in living)
         return actions.Plan(
             actions=tuple(deletions), requeue_after=None if observed.pods else timedelta()
         )
@@ -129,22 +129,30 @@ def _replace(
     going = [pod for pod in outdated if pod.deletion_at is not None]
     return actions.Plan(
         actions=tuple(
-            nodes.delete(pod, DELETE_ALL, "the spec changed, and upgradeStrategy is Recreate")
+            turnover.delete(pod, DELETE_ALL, "the spec changed, and upgradeStrategy is Recreate")
             for pod in outdated
             if pod.deletion_at is None
         ),
-        requeue_after=nodes.until_stuck(going, options=options, now=now),
+        requeue_after=turnover.until_stuck(going, options=options, now=now),
     )
 
 
-def _plan_service(
+def _plan_services(
     cluster: api.RayCluster, observed: seen.Observed, options: settings.Settings
-) -> actions.Plan:
-    if observed.head_service() is not None:
-        return actions.Plan()
-    manifest = desired.head_service(cluster, settings=options)
-    return actions.Plan(
-        actions=(
-            actions.Create(resource=records.SERVICES, manifest=manifest, reasons=CREATE_SERVICE),
-        )
+) -> tuple[actions.Create, ...]:
+    """Create the Services that aren't there."""
+    wanted = []
+    if observed.head_service() is None:
+        wanted.append(desired.head_service(cluster, settings=options))
+    groups_ = cluster.spec.worker_group_specs
+    if any(groups.is_multi_host(group, options) for group in groups_):
+        wanted.append(desired.headless_service(cluster))
+    if cluster.metadata.annotations.get(names.SERVE_SERVICE_ANNOTATION) == "true":
+        serve = desired.serve_service(cluster)
+        wanted += [serve] if serve else []
+    present = {service.name for service in observed.services}
+    return tuple(
+        actions.Create(resource=records.SERVICES, manifest=manifest, reasons=CREATE_SERVICE)
+        for manifest in wanted
+        if manifest["metadata"]["name"] not in present
     )

@@ -1,8 +1,8 @@
-"""The head Service: the name under which workers, clients and tools find the head.
+"""Services: the names under which workers, clients and tools find head, hosts and Serve.
 
-Owns: its manifest. Does not own: Services for Serve. Invariant: the selector holds only labels
-that users can't override, so a Service never loses its head through a label of the template.
-Source: KubeRay 1.7, head Service.
+Owns: their manifests. Does not own: when they are made (`plan`). Invariant: selectors hold only
+labels that users can't override, so a Service never loses its head through a label of the template.
+Source: KubeRay 1.7, Services.
 """
 
 from collections.abc import Iterable, Mapping
@@ -47,6 +47,57 @@ def head_service(cluster: api.RayCluster, *, settings: settings.Settings) -> dic
             annotations=annotations,
         ),
         "spec": spec,
+    }
+
+
+def headless_service(cluster: api.RayCluster) -> dict[str, Any]:
+    """Return the Service that gives each host of multi-host replicas its DNS name."""
+    name = cluster.metadata.name
+    labels = {names.CLUSTER_LABEL: name, names.HEADLESS_WORKERS_LABEL: name}
+    selector = {names.CLUSTER_LABEL: name, names.NODE_TYPE_LABEL: names.WORKER}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata.child(
+            cluster, {"name": names.headless_service(name)}, labels=labels, annotations={}
+        ),
+        "spec": {**_HEADLESS, "selector": selector},
+    }
+
+
+def serve_service(cluster: api.RayCluster) -> dict[str, Any] | None:
+    """Return the Service of Serve's ports on all nodes; None when the head declares none."""
+    name, head = cluster.metadata.name, cluster.spec.head_group_spec
+    ports = serve_ports(head)
+    if not ports:
+        return None
+    labels = {
+        names.CLUSTER_LABEL: name,
+        names.ORIGIN_NAME_LABEL: name,
+        names.ORIGIN_KIND_LABEL: "RayCluster",
+        names.SERVE_LABEL: f"{name}-serve",
+    }
+    kind = {"type": head.service_type} if head.service_type else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata.child(
+            cluster, {"name": names.serve_service(name)}, labels=labels, annotations={}
+        ),
+        "spec": {
+            **kind,
+            "selector": {names.CLUSTER_LABEL: name},
+            "ports": [{"name": each, "port": ports[each]} for each in sorted(ports)],
+        },
+    }
+
+
+def serve_ports(head: api.HeadGroupSpec) -> dict[str, int]:
+    """Return the ports of Serve by name: `serve` and those that start with `serve-`."""
+    return {
+        name: number
+        for name, number in head_ports(head).items()
+        if name == "serve" or name.startswith("serve-")
     }
 
 

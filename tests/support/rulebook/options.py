@@ -230,6 +230,18 @@ CASES: tuple[Case, ...] = (
             ("RayService", "spec/rayClusterConfig"),
         )
     ),
+    Case(
+        Rule.SERVE_PORT,
+        "RayCluster",
+        {"metadata/annotations": {"ray.io/enable-serve-service": "true"}},
+        {
+            "metadata/annotations": {"ray.io/enable-serve-service": "true"},
+            f"{HEAD}/template/spec/containers/0/ports": [{"name": "server", "containerPort": 1}],
+        },
+        "metadata.annotations[ray.io/enable-serve-service]: makes no Service: name a port of the"
+        " head's Ray container serve, or serve-…",
+        warns=True,
+    ),
     *(
         Case(
             Rule.NETWORK_POLICY,

@@ -29,7 +29,7 @@ def worker_pod(cluster: api.RayCluster, **options: Any) -> dict[str, Any]:
     return desired.worker_pod(
         cluster,
         cluster.spec.worker_group_specs[0],
-        replica_index=7,
+        labels={names.REPLICA_INDEX_LABEL: "7"},
         settings=settings.Settings(version="test", **options),
     )
 

@@ -164,7 +164,7 @@ def built(cluster: api.RayCluster, theirs: dict[str, Any]) -> dict[str, Any]:
     return desired.worker_pod(
         cluster,
         groups[labels[names.GROUP_LABEL]],
-        replica_index=int(labels[names.REPLICA_INDEX_LABEL]),
+        labels={names.REPLICA_INDEX_LABEL: labels[names.REPLICA_INDEX_LABEL]},
         settings=SETTINGS,
     )
 

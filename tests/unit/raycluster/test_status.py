@@ -8,8 +8,8 @@ import pytest
 from ray_operator import actions, errors, records
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
-from ray_operator.raycluster import nodes, status
 from ray_operator.raycluster import observed as seen
+from ray_operator.raycluster import status, turnover
 from tests.unit import builders
 
 NOTHING = actions.Outcome()
@@ -109,7 +109,7 @@ def test_a_ready_head_alone_is_not_provisioned() -> None:
 
 
 def test_a_refused_pod_is_reported_and_blocks_readiness() -> None:
-    create = actions.Create(resource=records.PODS, manifest={}, reasons=nodes.CREATE_WORKER)
+    create = actions.Create(resource=records.PODS, manifest={}, reasons=turnover.CREATE_WORKER)
     refused = actions.Result(
         action=create, name="demo-w", error=errors.Forbidden("exceeded quota: small")
     )

@@ -94,13 +94,14 @@ class World:
         return dataclasses.replace(self, observed=dataclasses.replace(self.observed, pods=pods))
 
     def _patch(self, action: actions.Patch) -> "World":
-        annotations = action.change["metadata"]["annotations"]
-        pods = tuple(
-            msgspec.structs.replace(pod, annotations={**pod.annotations, **annotations})
-            if pod.uid == action.uid
-            else pod
-            for pod in self.observed.pods
-        )
+        change = action.change["metadata"]
+
+        def changed(pod: records.Pod) -> records.Pod:
+            labels = {**pod.labels, **change.get("labels", {})}
+            annotations = {**pod.annotations, **change.get("annotations", {})}
+            return msgspec.structs.replace(pod, labels=labels, annotations=annotations)
+
+        pods = tuple(changed(pod) if pod.uid == action.uid else pod for pod in self.observed.pods)
         return dataclasses.replace(self, observed=dataclasses.replace(self.observed, pods=pods))
 
 

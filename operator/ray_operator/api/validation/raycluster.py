@@ -35,7 +35,17 @@ def errors(
 
 def warnings(cluster: api.RayCluster) -> list[FieldError]:
     """List what works, and hardly as meant."""
-    return list(autoscaling.warnings(cluster.spec, "spec"))
+    return [*autoscaling.warnings(cluster.spec, "spec"), *_serve_port(cluster)]
+
+
+def _serve_port(cluster: api.RayCluster) -> Iterator[FieldError]:
+    head, key = cluster.spec.head_group_spec, names.SERVE_SERVICE_ANNOTATION
+    if cluster.metadata.annotations.get(key) != "true" or not head.containers:
+        return
+    ports = head.ray_container.get("ports") or [{"name": "serve"}]
+    if not any(f"{each.get('name')}-".startswith("serve-") for each in ports):
+        message = "makes no Service: name a port of the head's Ray container serve, or serve-…"
+        yield FieldError(f"metadata.annotations[{key}]", message, Rule.SERVE_PORT)
 
 
 def spec_errors(

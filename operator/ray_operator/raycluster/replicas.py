@@ -1,0 +1,152 @@
+"""Decide about worker groups whose replicas are several Pods that live and die together.
+
+Owns: which replicas come and go, whole. Does not own: groups of single Pods (`nodes`), or what Pods
+look like (`desired`). Invariant: no replica is ever left with some of its Pods: accelerators that
+span hosts start over together. Source: KubeRay 1.7, multi-host groups.
+
+Pods without the labels of a replica, as older operators made them, become replicas as they are, so
+that nothing restarts; only what is left over goes.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from ray_operator import actions, names, records, settings
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import desired, groups, turnover
+
+LABEL = actions.Reasons("LabelledPod", "FailedToLabelPod", "FailedLabelPod")
+
+Replica = Sequence[records.Pod]
+
+
+def plan(
+    cluster: api.RayCluster,
+    group: api.WorkerGroupSpec,
+    pods: Iterable[records.Pod],
+    *,
+    options: settings.Settings,
+    now: datetime,
+) -> actions.Plan:
+    """Bring the group to its number of whole, healthy replicas."""
+    living = [pod for pod in pods if pod.deletion_at is None]
+    if labels := _missing_labels(group, living, now=now):
+        return labels
+    broken, _, wait = turnover.sort_broken(living, options=options, now=now)
+    reasons = _reasons(group, broken)
+    whole, doomed = [], []
+    for replica in _replicas(living).values():
+        why = next((reasons[pod.name] for pod in replica if pod.name in reasons), "")
+        if not why and len(replica) < groups.hosts(group):
+            why = f"its replica has {len(replica)} of {groups.hosts(group)} Pods"
+        if why:
+            doomed += [turnover.delete(pod, turnover.DELETE_WORKER, why) for pod in replica]
+        else:
+            whole.append(replica)
+    missing = groups.desired_replicas(group) - len(whole)
+    decides = not cluster.spec.enable_in_tree_autoscaling or options.random_pod_delete
+    surplus = sorted(whole, key=_kindness)[:-missing] if missing < 0 and decides else []
+    why = f"group {group.group_name} scales down"
+    doomed += [
+        turnover.delete(pod, turnover.DELETE_WORKER, why) for replica in surplus for pod in replica
+    ]
+    indices = turnover.free_indices((replica[0] for replica in whole), missing)
+    created = [
+        each
+        for index in indices
+        for each in _create(cluster, group, index, options=options, now=now)
+    ]
+    return actions.Plan(actions=(*doomed, *created), requeue_after=wait)
+
+
+def _reasons(group: api.WorkerGroupSpec, broken: Iterable[records.Pod]) -> Mapping[str, str]:
+    """Say by Pod name why its replica has to go."""
+    listed = group.scale_strategy.workers_to_delete if group.scale_strategy else ()
+    return {
+        **dict.fromkeys(listed, "its replica is listed in workersToDelete"),
+        **{pod.name: f"its replica is broken: {turnover.describe(pod)}" for pod in broken},
+    }
+
+
+def _replicas(pods: Iterable[records.Pod]) -> dict[str, list[records.Pod]]:
+    found: dict[str, list[records.Pod]] = {}
+    for pod in pods:
+        found.setdefault(pod.labels[names.REPLICA_NAME_LABEL], []).append(pod)
+    return found
+
+
+def _kindness(replica: Replica) -> tuple[bool, int]:
+    """Order victims of a scale-down: those that don't work yet, then the highest index."""
+    return (all(pod.ready is True for pod in replica), -turnover.index(replica[0]))
+
+
+def _create(
+    cluster: api.RayCluster,
+    group: api.WorkerGroupSpec,
+    index: int,
+    *,
+    options: settings.Settings,
+    now: datetime,
+) -> list[actions.Create]:
+    labels = _labels(cluster.metadata.uid, group, index, now=now)
+    return [
+        actions.Create(
+            resource=records.PODS,
+            manifest=desired.worker_pod(
+                cluster,
+                group,
+                labels={**labels, names.HOST_INDEX_LABEL: str(host)},
+                settings=options,
+            ),
+            reasons=turnover.CREATE_WORKER,
+        )
+        for host in range(groups.hosts(group))
+    ]
+
+
+def _labels(uid: str, group: api.WorkerGroupSpec, index: int, *, now: datetime) -> dict[str, str]:
+    """Name a new replica: never as one before, which Ray may still remember."""
+    digest = hashlib.sha256(f"{uid} {group.group_name} {index} {now.isoformat()}".encode()).digest()
+    suffix = "".join(
+        names.SUFFIX_ALPHABET[byte % len(names.SUFFIX_ALPHABET)]
+        for byte in digest[: names.SUFFIX_LENGTH]
+    )
+    stem = group.group_name[: names.LABEL_LENGTH - names.SUFFIX_LENGTH - 1]
+    return {
+        names.REPLICA_INDEX_LABEL: str(index),
+        names.REPLICA_NAME_LABEL: f"{stem}-{suffix}",
+    }
+
+
+def _missing_labels(
+    group: api.WorkerGroupSpec, living: Sequence[records.Pod], *, now: datetime
+) -> actions.Plan | None:
+    """Make replicas of Pods that lack the labels, oldest first; None when there are none."""
+    lost = [pod for pod in living if names.REPLICA_NAME_LABEL not in pod.labels]
+    if not lost:
+        return None
+    lost.sort(key=lambda pod: (pod.created_at, pod.name))
+    hosts = groups.hosts(group)
+    count = len(lost) // hosts
+    named = [pod for pod in living if names.REPLICA_NAME_LABEL in pod.labels]
+    patches = [
+        _patch(pod, {**labels, names.HOST_INDEX_LABEL: str(host)})
+        for place, index in enumerate(turnover.free_indices(named, count))
+        for labels in [_labels(lost[place * hosts].uid, group, index, now=now)]
+        for host, pod in enumerate(lost[place * hosts : (place + 1) * hosts])
+    ]
+    why = "it has no labels of a replica, and too few others are like it"
+    rest = [turnover.delete(pod, turnover.DELETE_WORKER, why) for pod in lost[count * hosts :]]
+    return actions.Plan(actions=(*patches, *rest), requeue_after=timedelta())
+
+
+def _patch(pod: records.Pod, labels: Mapping[str, str]) -> actions.Patch:
+    return actions.Patch(
+        resource=records.PODS,
+        namespace=pod.namespace,
+        name=pod.name,
+        uid=pod.uid,
+        change={"metadata": {"labels": labels}},
+        reasons=LABEL,
+    )
