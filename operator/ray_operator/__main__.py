@@ -6,13 +6,14 @@ in the package reads the environment, installs signal handlers or configures log
 
 import asyncio
 import contextlib
+import functools
 import importlib.metadata
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -117,28 +118,14 @@ def _access(command: cli.Run) -> credentials.Credentials:
 async def run(command: cli.Run) -> None:
     """Run the operator until SIGTERM or SIGINT."""
     stop = asyncio.Event()
-
-    def install_signals() -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-
-    install_signals()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
     access = _access(command)
     async with aiohttp.ClientSession(
         auto_decompress=True, connector=aiohttp.TCPConnector(limit=0)
     ) as session:
-        client = kube.Kube(
-            session,
-            access,
-            user_agent=f"ray-operator/{command.settings.version}",
-            rate_limit=kube.RateLimit(qps=command.qps, burst=command.burst)
-            if command.qps
-            else None,
-        )
-        # kopf installs signal handlers of its own when it starts; ours have to win.
-        operator = Operator(client, command, access=access, started=install_signals)
-        await operator.run(stop)
+        await Operator(session, command, access=access).run(stop)
 
 
 class Operator:
@@ -146,12 +133,29 @@ class Operator:
 
     def __init__(
         self,
-        client: kube.Kube,
+        session: aiohttp.ClientSession,
         command: cli.Run,
         *,
         access: credentials.Credentials,
-        started: Callable[[], None],
     ) -> None:
+        user_agent = f"ray-operator/{command.settings.version}"
+        # Of its own, so that a renewal never waits behind a thousand Pods.
+        lease_client = kube.Kube(session, access, user_agent=user_agent)
+        self._leader = leader.Leader(
+            lease_client,
+            namespace=command.leader_election_namespace or access.namespace,
+            identity=command.pod_name or f"{socket.gethostname()}_{uuid4()}",
+        )
+        may_write = self._leader.may_write if command.leader_election else lambda: True
+        client = kube.Kube(
+            session,
+            access,
+            user_agent=user_agent,
+            rate_limit=kube.RateLimit(qps=command.qps, burst=command.burst)
+            if command.qps
+            else None,
+            may_write=may_write,
+        )
         self._command = command
         self._queue = workqueue.WorkQueue()
         self._store = resources.Resources(self._queue.add)
@@ -162,25 +166,30 @@ class Operator:
             wire.pod,
         )
         self._services = self._children(client, records.SERVICES, names.CLUSTER_LABEL, wire.service)
-        self._leader = leader.Leader(
-            client,
-            namespace=command.leader_election_namespace or access.namespace,
-            identity=command.pod_name or f"{socket.gethostname()}_{uuid4()}",
-        )
-        may_write = self._leader.may_write if command.leader_election else lambda: True
         self._watcher = handlers.Watcher(
             client,
             kinds=[records.RAYCLUSTERS],
             namespaces=command.namespaces,
             store=self._store,
             access=access,
-            started=started,
         )
         wanted = {
             kind.name: served.node(kind.schema(structural.FIELDS_ONLY)) for kind in crds.KINDS
         }
         self._served = served.Served(client, wanted)
-        world = observe.World(pods=self._pods, services=self._services)
+        self._others = {
+            resource: self._children(
+                client,
+                resource,
+                names.CLUSTER_LABEL,
+                functools.partial(wire.meta, kind=resource.kind),
+                metadata_only=True,
+            )
+            for resource in (records.SECRETS, records.INGRESSES)
+        }
+        world = observe.World(
+            pods=self._pods, services=self._services, others=self._others.values()
+        )
         self._reconciler = reconcile.Reconciler(
             client,
             kinds={
@@ -197,7 +206,7 @@ class Operator:
             queue=self._queue,
             applier=apply.Applier(
                 client,
-                {records.PODS: self._pods, records.SERVICES: self._services},
+                {records.PODS: self._pods, records.SERVICES: self._services, **self._others},
                 may_write=may_write,
             ),
             options=command.settings,
@@ -212,6 +221,8 @@ class Operator:
         resource: records.Resource,
         selector: str,
         decode: Callable[[bytes | msgspec.Raw], Any],
+        *,
+        metadata_only: bool = False,
     ) -> informers.Children[Any]:
         return informers.Children(
             informers.Informer(
@@ -221,6 +232,7 @@ class Operator:
                 namespace=namespace,
                 decode=decode,
                 changed=self._queue.add,
+                metadata_only=metadata_only,
             )
             for namespace in self._command.namespaces or (None,)
         )
@@ -246,42 +258,52 @@ class Operator:
                         review=lambda body: admission.review(body, command.settings.feature_gates),
                     )
                 )
-            tasks = [
-                asyncio.create_task(self._watcher.run(resync=command.settings.resync)),
-                asyncio.create_task(server.sample_lag()),
-                asyncio.create_task(self._served.run(command.settings.resync)),
-                *(
-                    asyncio.create_task(informer.run())
-                    for children in (self._pods, self._services)
-                    for informer in children.informers
-                ),
-                asyncio.create_task(
-                    self._leader.run(self._lead) if command.leader_election else self._lead()
-                ),
-            ]
+            running = {
+                asyncio.create_task(work, name=name): name for name, work in self._work().items()
+            }
             stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
+            ended = [name for task, name in running.items() if task.done()]
             _log.info("shutting down")
             await self._reconciler.drain(DRAIN)
-            for task in [*tasks, stopped]:
+            for task in [*running, stopped]:
                 task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-            for result in ended:
+            results = await asyncio.gather(*running, return_exceptions=True)
+            for result in results:
                 if isinstance(result, Exception):
                     raise result
+            if ended and not stop.is_set():
+                raise RuntimeError(f"{', '.join(ended)} ended by itself")
+
+    def _work(self) -> dict[str, Coroutine[None, None, None]]:
+        """Return all that runs until the end, by name."""
+        command = self._command
+        return {
+            "the watch of our kinds": self._watcher.run(resync=command.settings.resync),
+            "the look at CRDs": self._served.run(command.settings.resync),
+            "the event loop's clock": server.sample_lag(),
+            "leading": self._leader.run(self._lead) if command.leader_election else self._lead(),
+            **{
+                f"the watch of {each.resource.plural} in {each.namespace or 'all namespaces'}": (
+                    each.run()
+                )
+                for children in self._stores()
+                for each in children.informers
+            },
+        }
 
     def _is_synced(self) -> bool:
-        return (
-            self._watcher.synced.is_set() and self._pods.is_synced() and self._services.is_synced()
-        )
+        return self._watcher.synced.is_set() and all(each.is_synced() for each in self._stores())
+
+    def _stores(self) -> list[informers.Children[Any]]:
+        return [self._pods, self._services, *self._others.values()]
 
     async def _lead(self) -> None:
         """Look at the truth once, since the former leader may have written last; then work."""
         while True:
             try:
-                await asyncio.gather(
-                    self._pods.relist(), self._services.relist(), self._watcher.sync()
-                )
+                stores = (each.relist() for each in self._stores())
+                await asyncio.gather(*stores, self._watcher.sync())
                 break
             except errors.KubeError as error:
                 _log.warning("can't read the cluster yet: %s", error.message)

@@ -27,11 +27,15 @@ class Reasons(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create:
-    """Create an object; with `metadata.generateName` the name's suffix is drawn in `apply`."""
+    """Create an object; with `metadata.generateName` the name's suffix is drawn in `apply`.
+
+    So is a token, under `secret_key` in the data of a Secret, if a key is given.
+    """
 
     resource: records.Resource
     manifest: Manifest
     reasons: Reasons
+    secret_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,16 @@ class Patch:
     reasons: Reasons
 
 
-Action = Create | Delete | Patch
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apply:
+    """Bring an object that is ours up to date, in the fields that the manifest names."""
+
+    resource: records.Resource
+    manifest: Manifest
+    reasons: Reasons
+
+
+Action = Create | Delete | Patch | Apply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +144,9 @@ def _message(group: _Group) -> str:
     return f"{group.verb} {group.kind} {shown}{more}" + (f": {notes}" if notes else "")
 
 
+_VERBS = {Create: "Create", Delete: "Delete", Patch: "Patch", Apply: "Update"}
+
+
 def events(outcome: Outcome) -> Sequence[Event]:
     """Sum up an outcome as at most one event a reason, naming at most ten objects each."""
     groups: dict[str, _Group] = {}
@@ -139,7 +155,7 @@ def events(outcome: Outcome) -> Sequence[Event]:
         action, error = result.action, result.error
         if isinstance(action, Patch) and error is None:
             continue
-        verb = type(action).__name__
+        verb = _VERBS[type(action)]
         reason = action.reasons.failed if error else action.reasons.done
         told = f"Failed to {verb.lower()}" if error else f"{verb}d"
         types[reason] = ("Warning" if error else "Normal", verb)

@@ -6,7 +6,9 @@ asked; after every write the store knows.
 """
 
 import asyncio
+import base64
 import random
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +16,7 @@ import msgspec
 
 from ray_operator import actions, errors, informers, kube, names, records, wire
 
+TOKEN_BYTES = 32
 MAX_AT_ONCE = 16
 
 
@@ -64,7 +67,19 @@ class Applier:
             return await self._delete(action)
         if isinstance(action, actions.Patch):
             return await self._patch(action)
+        if isinstance(action, actions.Apply):
+            return await self._apply(action)
         return await self._create(action)
+
+    async def _apply(self, action: actions.Apply) -> actions.Result:
+        namespace = action.manifest["metadata"]["namespace"]
+        name = action.manifest["metadata"]["name"]
+        try:
+            answer = await self._client.apply(action.resource, namespace, action.manifest)
+        except errors.KubeError as error:
+            return actions.Result(action=action, name=name, error=error)
+        self._stores[action.resource].written(namespace, answer)
+        return actions.Result(action=action, name=name)
 
     async def _patch(self, action: actions.Patch) -> actions.Result:
         try:
@@ -80,6 +95,9 @@ class Applier:
 
     async def _create(self, action: actions.Create) -> actions.Result:
         manifest = _named(action.manifest)
+        if action.secret_key:
+            token = base64.b64encode(secrets.token_bytes(TOKEN_BYTES)).decode()
+            manifest["stringData"] = {action.secret_key: token}
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         try:
             answer = await self._client.create(action.resource, namespace, manifest)

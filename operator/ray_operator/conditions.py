@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+MESSAGE_LENGTH = 32768
+"""The API server refuses a status with a longer message as a whole."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
@@ -28,7 +31,7 @@ class Condition:
             "type": self.type,
             "status": self.status,
             "reason": self.reason,
-            "message": self.message,
+            "message": self.message[:MESSAGE_LENGTH],
             "observedGeneration": self.observed_generation,
             "lastTransitionTime": self.last_transition_time,
         }

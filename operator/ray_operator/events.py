@@ -13,7 +13,7 @@ from typing import Any
 from ray_operator import actions, errors, kube, records
 
 NOTE_LENGTH = 1024
-"""The API server refuses longer notes."""
+"""Bytes; the API server refuses longer notes."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ async def post(
         "type": event.type,
         "reason": event.reason,
         "action": event.action,
-        "note": event.message[:NOTE_LENGTH],
+        "note": event.message.encode()[:NOTE_LENGTH].decode(errors="ignore"),
         "regarding": dict(about),
     }
     try:

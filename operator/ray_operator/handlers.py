@@ -7,8 +7,10 @@ true by `Watcher.sync` at start and at every resync, and kopf is restarted.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +26,16 @@ TOKEN_LIFETIME = timedelta(minutes=10)
 _log = logging.getLogger(__name__)
 
 
+class _Name(msgspec.Struct):
+    name: str
+
+
+class _Found(msgspec.Struct):
+    """What discovery says of a version of an API group."""
+
+    resources: list[_Name] = []
+
+
 class Watcher:
     """Keep the store of our own resources true; `namespaces` empty means the whole cluster."""
 
@@ -35,7 +47,6 @@ class Watcher:
         namespaces: Sequence[str],
         store: resources.Resources,
         access: credentials.Credentials,
-        started: Callable[[], None],
     ) -> None:
         self.synced = asyncio.Event()
         self._client = client
@@ -43,7 +54,7 @@ class Watcher:
         self._namespaces = namespaces
         self._store = store
         self._access = access
-        self._started = started
+        self._end_watch = threading.Event()
 
     async def run(self, *, resync: timedelta) -> None:
         """Sync, then watch and sync again every `resync`, until cancelled."""
@@ -52,25 +63,41 @@ class Watcher:
             group.create_task(self._watch())
             while True:
                 await asyncio.sleep(resync.total_seconds())
-                await self._sync_until_done()
+                if await self._sync_until_done():
+                    _log.warning("the watch missed changes: starting it again")
+                    self._end_watch.set()
 
-    async def sync(self) -> None:
-        """Make the store true by lists of metadata. Raises `KubeError`."""
+    async def sync(self) -> bool:
+        """Make the store true by lists of metadata; tell whether it had missed an object.
+
+        Raises `KubeError`.
+        """
+        missed = False
         for kind in self._kinds:
-            listed: list[tuple[records.Key, str, str]] = []
             for namespace in self._namespaces or (None,):
                 data = await self._client.list(kind, namespace=namespace, metadata_only=True)
-                for stub in msgspec.json.decode(data, type=wire.StubList).items or ():
-                    meta = stub.metadata
-                    key = records.Key(kind.kind, meta.namespace, meta.name)
-                    listed.append((key, meta.uid, meta.resource_version))
-            for key in self._store.reconcile(kind.kind, listed):
-                found = await self._client.get(kind, key.namespace, key.name)
-                if found is not None:
-                    self._store.put(key, msgspec.json.decode(found))
+                found = msgspec.json.decode(data, type=wire.StubList)
+                listed = [
+                    (
+                        records.Key(kind.kind, stub.metadata.namespace, stub.metadata.name),
+                        stub.metadata.uid,
+                        stub.metadata.resource_version,
+                    )
+                    for stub in found.items or ()
+                ]
+                version = found.metadata.resource_version
+                stale = self._store.reconcile(
+                    kind.kind, listed, namespace=namespace, version=version
+                )
+                for key in stale:
+                    body = await self._client.get(kind, key.namespace, key.name)
+                    missed |= body is not None and self._store.get(key) is None
+                    if body is not None:
+                        self._store.put(key, msgspec.json.decode(body))
         self.synced.set()
+        return missed
 
-    async def _sync_until_done(self) -> None:
+    async def _sync_until_done(self) -> bool:
         while True:
             try:
                 return await self.sync()
@@ -92,22 +119,71 @@ class Watcher:
             await self._sync_until_done()
 
     async def _run_kopf(self) -> None:
-        """Run kopf until it ends. In between it must not keep the process's signals."""
-        others = asyncio.all_tasks()
-        tasks = await kopf.spawn_tasks(
-            registry=self._registry(),
-            settings=_settings(),
-            standalone=True,
-            clusterwide=not self._namespaces,
-            namespaces=list(self._namespaces),
-        )
-        self._started()
-        await kopf.run_tasks(tasks, ignored=others)
+        """Run kopf until it ends, in a thread with a loop of its own.
 
-    def _registry(self) -> kopf.OperatorRegistry:
+        When kopf ends it cancels whatever tasks its loop has, and it takes the process's signals;
+        here neither is the operator's.
+        """
+        await self._wait_discovered()
+        ended = asyncio.get_running_loop().create_future()
+        self._end_watch = stop = threading.Event()
+        threading.Thread(
+            target=self._kopf, args=(asyncio.get_running_loop(), ended, stop), daemon=True
+        ).start()
+        try:
+            await ended
+        finally:
+            stop.set()
+
+    async def _wait_discovered(self) -> None:
+        """Wait until the API server tells of all our kinds: kopf looks once, at its start."""
+        wanted = {kind.plural for kind in self._kinds}
+        while True:
+            try:
+                data = await self._client.read(f"/apis/{records.GROUP_VERSION}")
+                if wanted <= {
+                    each.name for each in msgspec.json.decode(data, type=_Found).resources
+                }:
+                    return
+            except errors.KubeError as error:
+                _log.warning("can't discover %s: %s", records.GROUP_VERSION, error.message)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _kopf(
+        self, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None], stop: threading.Event
+    ) -> None:
+        def tell(error: Exception | None) -> None:
+            if ended.done():
+                return
+            if error is None:
+                ended.set_result(None)
+            else:
+                ended.set_exception(error)
+
+        failure = None
+        try:
+            asyncio.run(
+                kopf.operator(
+                    registry=self._registry(loop),
+                    settings=_settings(),
+                    standalone=True,
+                    clusterwide=not self._namespaces,
+                    namespaces=list(self._namespaces),
+                    stop_flag=stop,
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            failure = error
+        with contextlib.suppress(RuntimeError):  # our own loop may have ended meanwhile
+            loop.call_soon_threadsafe(tell, failure)
+
+    def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
 
         async def seen(event: Any, **_: Any) -> None:
+            loop.call_soon_threadsafe(take, event)
+
+        def take(event: Any) -> None:
             body = event["object"]
             meta = body["metadata"]
             key = records.Key(body["kind"], meta["namespace"], meta["name"])

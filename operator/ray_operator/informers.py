@@ -9,6 +9,7 @@ a child twice. Children are watched here and not by kopf because an event throug
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
@@ -59,12 +60,14 @@ class Informer(Generic[T]):
         namespace: str | None,
         decode: Callable[[bytes | msgspec.Raw], T],
         changed: Callable[[records.Key], None],
+        metadata_only: bool = False,
     ) -> None:
         self.resource = resource
         self.namespace = namespace
         self.synced = asyncio.Event()
         self._client = client
         self._selector = selector
+        self._metadata_only = metadata_only
         self._decode = decode
         self._changed = changed
         self._items: dict[Name, T] = {}
@@ -76,8 +79,15 @@ class Informer(Generic[T]):
         return [self._items[name] for name in sorted(self._by_owner.get(key, ()))]
 
     def written(self, answer: bytes) -> None:
-        """Take in the API server's answer to our create."""
-        self._put(self._decode(answer), tell=False)
+        """Take in the API server's answer to our create or change.
+
+        What the watch has passed already, and isn't here, was deleted since.
+        """
+        item = self._decode(answer)
+        absent = (item.namespace, item.name) not in self._items
+        if absent and self._version and not is_newer(item.resource_version, self._version):
+            return
+        self._put(item, tell=False)
 
     def deleted(self, namespace: str, name: str, uid: str, answer: bytes) -> None:
         """Take in the API server's answer to our delete: the object as it terminates, or gone."""
@@ -99,7 +109,10 @@ class Informer(Generic[T]):
         Entries newer than the list (our own writes meanwhile) stay. Raises `KubeError`.
         """
         data = await self._client.list(
-            self.resource, namespace=self.namespace, selector=self._selector
+            self.resource,
+            namespace=self.namespace,
+            selector=self._selector,
+            metadata_only=self._metadata_only,
         )
         listed = _LIST.decode(data)
         items = [self._decode(raw) for raw in listed.items or ()]
@@ -111,8 +124,15 @@ class Informer(Generic[T]):
 
     async def relist_owned(self, key: records.Key, selector: str) -> None:
         """Make the children of one owner true to the server's newest state. Raises `KubeError`."""
-        data = await self._client.list(self.resource, namespace=key.namespace, selector=selector)
+        data = await self._client.list(
+            self.resource,
+            namespace=key.namespace,
+            selector=selector,
+            metadata_only=self._metadata_only,
+        )
         listed = _LIST.decode(data)
+        if is_newer(self._version or "0", listed.metadata.resource_version):
+            return  # the watch was faster, and may have seen deletions since
         items = [self._decode(raw) for raw in listed.items or ()]
         for item in items:
             self._put(item, tell=False)
@@ -123,6 +143,7 @@ class Informer(Generic[T]):
     async def run(self) -> None:
         """List and watch until cancelled; errors are logged and retried."""
         while True:
+            started = time.monotonic()
             try:
                 if not self._version:
                     await self.relist()
@@ -132,6 +153,7 @@ class Informer(Generic[T]):
             except errors.KubeError as error:
                 _log.warning("watch of %s: %s", self.resource.plural, error)
                 self._version = "" if isinstance(error, errors.Invalid) else self._version
+            if time.monotonic() - started < RETRY_SECONDS:  # whatever ended it so soon
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _watch(self) -> None:
@@ -140,6 +162,7 @@ class Informer(Generic[T]):
             namespace=self.namespace,
             selector=self._selector,
             resource_version=self._version,
+            metadata_only=self._metadata_only,
         ):
             event = _EVENT.decode(line)
             if event.type == "ERROR":

@@ -101,7 +101,7 @@ class Leader:
             async with asyncio.timeout(RENEW_DEADLINE_SECONDS / 2):
                 held = await self._hold()
         except (errors.KubeError, TimeoutError) as error:
-            _log.warning("lease %s: %s", names.LEASE, error or "no answer")
+            _log.warning("lease %s: %s", names.LEASE, str(error) or "no answer")
             return False
         if held:
             self._renewed_at = started

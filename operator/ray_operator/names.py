@@ -27,6 +27,7 @@ HEAD = "head"
 WORKER = "worker"
 
 SERVE_SERVICE_ANNOTATION = "ray.io/enable-serve-service"
+CONTENT_HASH_ANNOTATION = "ray-operator.io/content-hash"
 PAUSED_ANNOTATION = "ray-operator.io/paused"
 DELETE_ORPHANS_ANNOTATION = "ray-operator.io/delete-orphaned-worker-groups"
 KEEP_HEAD_ANNOTATION = "ray.io/disable-provisioned-head-restart"
@@ -82,6 +83,12 @@ def serve_service(cluster: str) -> str:
 def fqdn(service: str, namespace: str, cluster_domain: str) -> str:
     """Name a Service for DNS, fully qualified without the trailing dot."""
     return f"{service}.{namespace}.svc.{cluster_domain}"
+
+
+def legacy(text: str) -> str:
+    """Cut to the last 50 characters, as KubeRay does; where no letter comes first, an `r` does."""
+    cut = text[-POD_PREFIX_LENGTH:]
+    return cut if len(text) <= POD_PREFIX_LENGTH or cut[:1].isalpha() else "r" + cut[1:]
 
 
 def label_value(text: str) -> str:

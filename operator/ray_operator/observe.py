@@ -5,6 +5,7 @@ Owns: one function a kind, and refreshing the stores for one key. Does not own: 
 """
 
 import asyncio
+from collections.abc import Iterable
 
 from ray_operator import informers, names, records
 from ray_operator.api import raycluster as api
@@ -19,15 +20,19 @@ class World:
         *,
         pods: informers.Children[records.Pod],
         services: informers.Children[records.Service],
+        others: Iterable[informers.Children[records.Meta]],
     ) -> None:
         self._pods = pods
         self._services = services
+        self._others = tuple(others)
 
     async def refresh(self, key: records.Key) -> None:
         """Make the children of a RayCluster true to the server's newest state."""
         selector = f"{names.CLUSTER_LABEL}={key.name}"
         await asyncio.gather(
-            self._pods.relist_owned(key, selector), self._services.relist_owned(key, selector)
+            self._pods.relist_owned(key, selector),
+            self._services.relist_owned(key, selector),
+            *(each.relist_owned(key, selector) for each in self._others),
         )
 
     def raycluster(self, cluster: api.RayCluster) -> observed.Observed:
@@ -44,5 +49,11 @@ class World:
                 service
                 for service in self._services.owned_by(key)
                 if service.owner is not None and service.owner.uid == metadata.uid
+            ),
+            others=tuple(
+                other
+                for children in self._others
+                for other in children.owned_by(key)
+                if other.owner is not None and other.owner.uid == metadata.uid
             ),
         )

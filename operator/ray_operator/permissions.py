@@ -20,6 +20,13 @@ class Permission(NamedTuple):
 OPERATOR = (
     Permission("", "pods", ("list", "watch", "create", "delete", "patch", "get"), "Ray's Pods"),
     Permission("", "services", ("get", "list", "watch", "create", "patch"), "how to find Ray"),
+    Permission(
+        "networking.k8s.io",
+        "ingresses",
+        ("get", "list", "watch", "create", "patch", "delete"),
+        "the dashboard, on request",
+    ),
+    Permission("", "secrets", ("get", "list", "watch", "create", "patch"), "tokens of clusters"),
     Permission("events.k8s.io", "events", ("create",), "say what was done and why not"),
     Permission("ray.io", "rayclusters", ("get", "list", "watch"), "what users want"),
     Permission("ray.io", "rayclusters/status", ("patch",), "tell users how it stands"),

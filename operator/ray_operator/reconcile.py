@@ -7,6 +7,7 @@ so it may end anywhere and start again.
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import math
 import time
@@ -35,11 +36,11 @@ from ray_operator import (
 SLOW_PASS = timedelta(minutes=3)
 """A pass that takes longer hangs: every request in it has a time-out of its own."""
 
+MOST_ACTIONS = 256
+"""Of one pass."""
 INTERNAL_ERROR = "InternalError"
 UPDATE_TIME = "lastUpdateTime"
 """The status field that alone is no reason to write."""
-MESSAGE_LENGTH = 32768
-"""The API server refuses longer condition messages."""
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +141,8 @@ class Reconciler:
             started = self._running[key] = time.monotonic()
             try:
                 result = await self._pass(key)
-            except errors.NotLeading:
+            except errors.NotLeading:  # for good, or until the lease is renewed after all
+                self._queue.add_backed_off(key)
                 result = "error"
             except Exception as error:  # noqa: BLE001 - the worker boundary: the rest must go on
                 _log.exception("%s %s/%s: internal error", *key)
@@ -171,21 +173,22 @@ class Reconciler:
                 self._distrusted.discard(key)
             resource = kind.decode(data)
             now = datetime.now(UTC)
-            plan = kind.plan(resource, kind.observe(resource), self._settings, now)
+            plan = _bounded(kind.plan(resource, kind.observe(resource), self._settings, now))
             if _replaces(plan, data) and not await self._is_alive(key, kind, data):
                 return "success"
             outcome = await self._applier.apply(plan)
-            await self._write_status(key, kind, resource=resource, data=data, outcome=outcome)
+            written = False
+            try:
+                written = await self._write_status(key, kind, resource, data=data, outcome=outcome)
+            finally:
+                await self._tell(key, data, plan, outcome=outcome, is_news=written)
         except errors.KubeError as error:
-            return self._retry(key, error)
-        await self._tell(key, data, [*plan.events, *actions.events(outcome)])
-        for result in outcome.failures:
-            assert result.error is not None
-            self._retry(key, result.error)
+            return self._retry(key, [error])
         if outcome.failures:
-            return "error"
+            return self._retry(key, [each.error for each in outcome.failures if each.error])
         self._queue.succeeded(key)
-        self._queue.add_after(key, plan.requeue_after or self._settings.resync)
+        again = self._settings.resync if plan.requeue_after is None else plan.requeue_after
+        self._queue.add_after(key, again)
         return "success" if plan.requeue_after is None else "requeue_after"
 
     async def _is_alive(self, key: records.Key, kind: Kind[R, O], data: bytes) -> bool:
@@ -203,13 +206,14 @@ class Reconciler:
         metadata = msgspec.json.decode(found, type=wire.Stub).metadata
         return metadata.uid == uid and metadata.deletion_timestamp is None
 
-    def _retry(self, key: records.Key, error: errors.KubeError) -> str:
-        """Apply the one retry policy: back off, and look at the truth if the outcome is open."""
-        _log.warning("%s %s/%s: %s", *key, error.message)
-        after = 0.0
-        if isinstance(error, errors.Unavailable):
+    def _retry(self, key: records.Key, found: Sequence[errors.KubeError]) -> str:
+        """Apply the one retry policy: back off, and look at the truth if an outcome is open."""
+        for message in dict.fromkeys(error.message for error in found):
+            _log.warning("%s %s/%s: %s", *key, message)
+        unavailable = [error for error in found if isinstance(error, errors.Unavailable)]
+        if unavailable:
             self._distrusted.add(key)
-            after = error.retry_after_seconds or 0.0
+        after = max((error.retry_after_seconds or 0.0 for error in unavailable), default=0.0)
         self._queue.add_backed_off(key, at_least_seconds=after)
         return "error"
 
@@ -217,22 +221,23 @@ class Reconciler:
         self,
         key: records.Key,
         kind: Kind[R, O],
-        *,
         resource: R,
+        *,
         data: bytes,
         outcome: actions.Outcome,
-    ) -> None:
+    ) -> bool:
+        """Write the status if it changed; tell whether it did."""
         status = kind.next_status(resource, kind.observe(resource), outcome, datetime.now(UTC))
         if status is None:
-            return
-        await self._patch_status(key, msgspec.json.decode(data, type=_Envelope), status)
+            return False
+        return await self._patch_status(key, msgspec.json.decode(data, type=_Envelope), status)
 
     async def _patch_status(
         self, key: records.Key, envelope: _Envelope, status: Mapping[str, Any]
-    ) -> None:
+    ) -> bool:
         patch = merge_patch(envelope.status, self._storable(key.kind, status))
         if patch.keys() <= {UPDATE_TIME}:  # the rest can't be stored
-            return
+            return False
         if not self._may_write():
             raise errors.NotLeading
         try:
@@ -244,8 +249,9 @@ class Reconciler:
                 resource_version=envelope.metadata["resourceVersion"],
             )
         except errors.NotFound:  # deleted meanwhile: its event is on the way
-            return
-        self._store.put(key, msgspec.json.decode(answer), tell=False)
+            return False
+        self._store.put(key, msgspec.json.decode(answer))
+        return True
 
     async def _report(self, key: records.Key, error: Exception) -> None:
         """Say on the resource that it, or the operator, is broken; a later good pass clears it."""
@@ -258,22 +264,44 @@ class Reconciler:
             type=INTERNAL_ERROR,
             status="True",
             reason=type(error).__name__,
-            message=str(error)[:MESSAGE_LENGTH],
+            message=str(error),
             observed_generation=envelope.metadata.get("generation", 0),
         )
         others = [item for item in before if item.type != INTERNAL_ERROR]
         merged = conditions.merge(before, [*others, broken], now=datetime.now(UTC))
         status = {**envelope.status, "conditions": [item.manifest() for item in merged]}
-        with contextlib.suppress(errors.KubeError, errors.NotLeading):
+        try:
             await self._patch_status(key, envelope, status)
+        except Exception as failure:  # noqa: BLE001 - nothing is left to tell it to
+            _log.warning("%s %s/%s: not reported: %r", *key, failure)
 
-    async def _tell(self, key: records.Key, data: bytes, told: Sequence[actions.Event]) -> None:
+    async def _tell(
+        self,
+        key: records.Key,
+        data: bytes,
+        plan: actions.Plan,
+        *,
+        outcome: actions.Outcome,
+        is_news: bool,
+    ) -> None:
+        """Post what was done; and what is wrong, once the status says it for the first time."""
         metadata = msgspec.json.decode(data, type=_Envelope).metadata
         regarding = events.regarding(self._kinds[key.kind].resource, metadata)
+        told = [*plan.events, *actions.events(outcome)]
         for event in told:
+            if event.type == "Warning" and not is_news:
+                continue
             if not self._may_write():
                 raise errors.NotLeading
             await events.post(self._client, regarding, event, now=datetime.now(UTC))
+
+
+def _bounded(plan: actions.Plan) -> actions.Plan:
+    """Leave what is too much for one pass to the next, so that none takes minutes."""
+    if len(plan.actions) <= MOST_ACTIONS:
+        return plan
+    first = plan.actions[:MOST_ACTIONS]
+    return dataclasses.replace(plan, actions=first, requeue_after=timedelta())
 
 
 def _replaces(plan: actions.Plan, data: bytes) -> bool:

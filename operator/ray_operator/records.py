@@ -30,9 +30,12 @@ class Resource(NamedTuple):
 
 PODS = Resource("v1", "pods", "Pod")
 SERVICES = Resource("v1", "services", "Service")
+SECRETS = Resource("v1", "secrets", "Secret")
+INGRESSES = Resource("networking.k8s.io/v1", "ingresses", "Ingress")
 EVENTS = Resource("events.k8s.io/v1", "events", "Event")
 LEASES = Resource("coordination.k8s.io/v1", "leases", "Lease")
-RAYCLUSTERS = Resource("ray.io/v1", "rayclusters", "RayCluster")
+GROUP_VERSION = "ray.io/v1"
+RAYCLUSTERS = Resource(GROUP_VERSION, "rayclusters", "RayCluster")
 
 
 class Key(NamedTuple):
@@ -99,6 +102,20 @@ class Pod(msgspec.Struct, frozen=True):
     containers: tuple[Container, ...] = ()
 
 
+class Meta(msgspec.Struct, frozen=True):
+    """A child of which only the metadata is watched."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    owner: Owner | None
+    deletion_at: datetime | None = None
+
+
 class ServicePort(msgspec.Struct, frozen=True):
     """One port of a Service; `target` is a number or a container port's name."""
 
@@ -117,6 +134,7 @@ class Service(msgspec.Struct, frozen=True):
     resource_version: str
     labels: Mapping[str, str]
     owner: Owner | None
+    annotations: Mapping[str, str] = {}
     type: str = "ClusterIP"
     cluster_ip: str = ""
     ports: tuple[ServicePort, ...] = ()

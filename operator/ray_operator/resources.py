@@ -12,13 +12,16 @@ import msgspec
 
 from ray_operator import informers, records
 
+_CAUSES = ("generation", "labels", "annotations", "deletionTimestamp", "finalizers")
+
 
 class Entry(msgspec.Struct, frozen=True):
-    """One resource: its identity, version and whole JSON."""
+    """One resource: its identity, version and whole JSON, and what a pass could care for."""
 
     uid: str
     resource_version: str
     data: bytes
+    cause: tuple[Any, ...]
 
 
 class Resources:
@@ -37,16 +40,21 @@ class Resources:
         """Return the keys of all resources."""
         return list(self._entries)
 
-    def put(self, key: records.Key, body: dict[str, Any], *, tell: bool = True) -> None:
-        """Take in an object unless a newer one is here. `tell=False` for our own writes."""
+    def put(self, key: records.Key, body: dict[str, Any]) -> None:
+        """Take in an object unless a newer one is here.
+
+        A change of nothing but the status tells nobody: it is our own, and would cut short every
+        back-off.
+        """
         metadata = body["metadata"]
         standing = self._entries.get(key)
         version, uid = metadata["resourceVersion"], metadata["uid"]
         if standing and not informers.is_newer(version, standing.resource_version):
             return
         slim = {**body, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}
-        self._entries[key] = Entry(uid, version, msgspec.json.encode(slim))
-        if tell:
+        cause = (uid, *(metadata.get(field) for field in _CAUSES))
+        self._entries[key] = Entry(uid, version, msgspec.json.encode(slim), cause)
+        if standing is None or standing.cause != cause:
             self._changed(key)
 
     def drop(self, key: records.Key, uid: str) -> None:
@@ -57,16 +65,25 @@ class Resources:
             self._changed(key)
 
     def reconcile(
-        self, kind: str, listed: Iterable[tuple[records.Key, str, str]]
+        self,
+        kind: str,
+        listed: Iterable[tuple[records.Key, str, str]],
+        *,
+        namespace: str | None,
+        version: str,
     ) -> list[records.Key]:
         """Drop what a complete list of the kind lacks; return the keys to fetch.
 
-        `listed` holds key, UID and resource version. A key is to be fetched when it is missing
-        here or older than listed: its watch event was missed, or is still on its way.
+        `listed` holds key, UID and resource version, as of `version`, of a namespace or (None) of
+        all. A key is to be fetched when it is missing here or older than listed: its watch event
+        was missed, or is still on its way. What is newer than the list isn't dropped.
         """
         seen = {key: (uid, version) for key, uid, version in listed}
-        for key in [key for key in self._entries if key.kind == kind and key not in seen]:
-            self.drop(key, self._entries[key].uid)
+        for key, entry in list(self._entries.items()):
+            covered = key.kind == kind and namespace in (None, key.namespace)
+            newer = informers.is_newer(entry.resource_version, version)
+            if covered and key not in seen and not newer:
+                self.drop(key, entry.uid)
         return [
             key
             for key, (uid, version) in seen.items()

@@ -79,10 +79,10 @@ class Served:
             if path is None or path.url == self._read_from:
                 return
             data = await self._client.read(path.url)
-        except errors.KubeError as error:
-            _log.warning("can't tell whether the CRDs are current: %s", error.message)
+            document = msgspec.json.decode(data, type=_Document)
+        except (errors.KubeError, msgspec.MsgspecError) as error:
+            _log.warning("can't tell whether the CRDs are current: %s", error)
             return
-        document = msgspec.json.decode(data, type=_Document)
         self._read_from = path.url
         self._learn(document.components.schemas.values())
 

@@ -62,6 +62,7 @@ class RawList(msgspec.Struct):
 class StubList(msgspec.Struct):
     """A list of which only the items' metadata is read; an empty one may hold null."""
 
+    metadata: ListMetadata = msgspec.field(default_factory=ListMetadata)
     items: list[Stub] | None = None
 
 
@@ -219,6 +220,7 @@ def service(data: bytes | msgspec.Raw) -> records.Service:
         uid=metadata.uid,
         resource_version=metadata.resource_version,
         labels=metadata.labels,
+        annotations=metadata.annotations,
         owner=metadata.owner(),
         type=spec.type,
         cluster_ip=spec.cluster_ip,
@@ -226,4 +228,24 @@ def service(data: bytes | msgspec.Raw) -> records.Service:
             records.ServicePort(item.name, item.port, item.target_port, item.node_port)
             for item in spec.ports
         ),
+    )
+
+
+def meta(data: bytes | msgspec.Raw, *, kind: str) -> records.Meta:
+    """Decode the metadata of any object, whole or stripped; `kind` is what it was asked for as.
+
+    Raises:
+        msgspec.DecodeError: it is no object.
+    """
+    metadata = msgspec.json.decode(data, type=Stub).metadata
+    return records.Meta(
+        kind=kind,
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+        labels=metadata.labels,
+        annotations=metadata.annotations,
+        owner=metadata.owner(),
+        deletion_at=metadata.deletion_timestamp,
     )

@@ -86,6 +86,21 @@ async def test_a_list_replaces_the_store_but_not_what_is_newer() -> None:
     assert held(children) == [("kept", "2"), ("ours", "9")]
 
 
+async def test_a_list_that_the_watch_has_overtaken_brings_nothing_back() -> None:
+    """The Pod in it was deleted meanwhile, and no event would ever say so again."""
+    server = Server()
+    children, _ = store(server)
+    server.version = 112
+    await children.relist()
+    server.items, server.version = [manifest("ghost", 100)], 110
+    await children.relist_owned(KEY, "ray.io/cluster=demo")
+    assert held(children) == []
+    children.written("ns1", encoded("ghost", 105))
+    assert held(children) == []
+    children.written("ns1", encoded("new", 113))
+    assert held(children) == [("new", "113")]
+
+
 async def test_relisting_one_owner_leaves_the_others() -> None:
     server = Server()
     children, _ = store(server)

@@ -1,10 +1,25 @@
-"""The patch that a status write sends."""
+"""The order of a pass, its retries, and the patch that a status write sends."""
 
-from typing import Any
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, cast
 
+import msgspec
 import pytest
 
-from ray_operator import reconcile
+from ray_operator import (
+    actions,
+    apply,
+    errors,
+    kube,
+    reconcile,
+    records,
+    resources,
+    settings,
+    workqueue,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,3 +40,139 @@ def test_the_patch_holds_just_what_differs(
     old: dict[str, Any], new: dict[str, Any], patch: dict[str, Any]
 ) -> None:
     assert reconcile.merge_patch(old, new) == patch
+
+
+class Api:
+    """Answer status writes, creates and events as the API server would; count them."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.refusal: errors.KubeError | None = None
+        self.version = 10
+
+    async def patch_status(self, *_: Any, status: Any, **__: Any) -> bytes:
+        self.asked.append("status")
+        self.version += 1
+        return msgspec.json.encode(body(self.version, status))
+
+    async def get(self, *_: Any) -> bytes:
+        return msgspec.json.encode(body(self.version, {"failures": 0}))
+
+    async def create(self, resource: records.Resource, *_: Any) -> bytes:
+        self.asked.append(resource.kind)
+        if self.refusal and resource == records.PODS:
+            raise self.refusal
+        return b"{}"
+
+
+def body(version: int, status: Any = None) -> dict[str, Any]:
+    metadata = {
+        "namespace": "ns1",
+        "name": "demo",
+        "uid": "u",
+        "generation": 1,
+        "resourceVersion": str(version),
+    }
+    return {"metadata": metadata, "status": status or {}}
+
+
+class Deaf:
+    """A store of children to which nobody listens."""
+
+    def written(self, *_: Any) -> None:
+        """Forget it."""
+
+
+KEY = records.Key("RayCluster", "ns1", "demo")
+POD = actions.Create(
+    resource=records.PODS,
+    manifest={"metadata": {"namespace": "ns1", "generateName": "demo-"}},
+    reasons=actions.Reasons("Created", "FailedToCreate", "FailedCreate"),
+)
+
+
+async def nothing(_: records.Key) -> None:
+    """Refresh nothing."""
+
+
+def reconciler(
+    server: Api, plan: actions.Plan, *, may_write: Callable[[], bool] = lambda: True
+) -> tuple[reconcile.Reconciler, workqueue.WorkQueue]:
+    queue = workqueue.WorkQueue()
+    store = resources.Resources(queue.add)
+    client = cast("kube.Kube", server)
+    stores = cast("Any", {records.PODS: Deaf()})
+
+    def said(_: Any, __: Any, outcome: actions.Outcome, ___: Any) -> dict[str, Any]:
+        return {"failures": len(outcome.failures)}
+
+    made = reconcile.Reconciler(
+        client,
+        kinds={
+            "RayCluster": reconcile.Kind(
+                resource=records.RAYCLUSTERS,
+                decode=lambda data: data,
+                refresh=nothing,
+                observe=lambda _: None,
+                plan=lambda *_: plan,
+                next_status=said,
+            )
+        },
+        store=store,
+        queue=queue,
+        applier=apply.Applier(client, stores, may_write=may_write),
+        options=settings.Settings(version="test"),
+        concurrency=1,
+        may_write=may_write,
+    )
+    store.put(KEY, body(1))
+    return made, queue
+
+
+async def passes(made: reconcile.Reconciler, *, within: float) -> None:
+    """Let the one worker go on for a moment."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(made.run(), within)
+
+
+async def test_at_once_means_at_once() -> None:
+    server = Api()
+    plan = actions.Plan(actions=(POD,), requeue_after=timedelta())
+    made, _ = reconciler(server, plan)
+    await passes(made, within=0.2)
+    assert server.asked.count("Pod") > 3
+
+
+async def test_a_steady_resource_is_worked_on_once() -> None:
+    server = Api()
+    made, _ = reconciler(server, actions.Plan())
+    await passes(made, within=0.3)
+    assert server.asked == ["status"]
+
+
+async def test_refused_creates_back_off_by_the_pass_and_their_event_is_told_once() -> None:
+    server = Api()
+    server.refusal = errors.Forbidden("exceeded quota")
+    made, _ = reconciler(server, actions.Plan(actions=(POD, POD, POD)))
+    await passes(made, within=1.0)
+    assert 2 <= server.asked.count("Pod") <= 5
+    assert server.asked.count("status") == 1
+    assert server.asked.count("Event") == 1
+
+
+async def test_a_replica_that_may_not_write_for_a_moment_comes_back_to_its_work() -> None:
+    server, leads = Api(), [False]
+    made, _ = reconciler(server, actions.Plan(actions=(POD,)), may_write=lambda: leads[0])
+    asyncio.get_running_loop().call_later(0.2, lambda: leads.__setitem__(0, True))
+    await passes(made, within=1.0)
+    assert server.asked == ["Pod", "status", "Event"]
+
+
+async def test_too_much_for_one_pass_is_done_in_several() -> None:
+    server = Api()
+    count = reconcile.MOST_ACTIONS + 1
+    made, _ = reconciler(server, actions.Plan(actions=(POD,) * count))
+    await passes(made, within=0.5)
+    done = server.asked.index("status")
+    assert server.asked[:done].count("Pod") == reconcile.MOST_ACTIONS
+    assert server.asked.count("Pod") > reconcile.MOST_ACTIONS

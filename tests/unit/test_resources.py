@@ -2,14 +2,23 @@
 
 from typing import Any
 
+import pytest
+
 from ray_operator import records, resources
 
 KEY = records.Key("RayCluster", "ns1", "a")
 
 
-def body(version: int, uid: str = "u1") -> dict[str, Any]:
-    meta = {"namespace": "ns1", "name": "a", "uid": uid, "resourceVersion": str(version)}
-    return {"metadata": meta | {"managedFields": [{}]}}
+def body(version: int, **metadata: Any) -> dict[str, Any]:
+    meta = {"namespace": "ns1", "name": "a", "uid": "u1", "resourceVersion": str(version)}
+    return {"metadata": meta | {"managedFields": [{}]} | metadata}
+
+
+def reconcile(
+    kept: resources.Resources, *listed: tuple[records.Key, str, str], **fields: Any
+) -> list[records.Key]:
+    given = {"namespace": None, "version": "9"} | fields
+    return kept.reconcile(given.pop("kind", "RayCluster"), listed, **given)
 
 
 def store() -> tuple[resources.Resources, list[records.Key]]:
@@ -26,19 +35,41 @@ def test_an_older_version_changes_nothing_and_a_newer_one_is_told() -> None:
     assert kept.get(KEY) == (
         b'{"metadata":{"namespace":"ns1","name":"a","uid":"u1","resourceVersion":"5"}}'
     )
-    kept.put(KEY, body(10))
+    kept.put(KEY, body(10, generation=2))
     assert told == [KEY, KEY]
 
 
-def test_our_own_write_is_not_told() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"generation": 2},
+        {"labels": {"a": "b"}},
+        {"annotations": {"a": "b"}},
+        {"finalizers": ["a"]},
+        {"deletionTimestamp": "2026-01-01T00:00:00Z"},
+        {"uid": "u2"},
+    ],
+)
+def test_what_a_pass_could_care_for_is_told(change: dict[str, Any]) -> None:
     kept, told = store()
-    kept.put(KEY, body(5), tell=False)
-    assert (told, kept.known()) == ([], [KEY])
+    kept.put(KEY, body(5))
+    kept.put(KEY, body(6, **change))
+    assert told == [KEY, KEY]
+
+
+def test_a_changed_status_is_taken_in_and_told_to_nobody() -> None:
+    """Whether it comes by the watch or as the answer to our write, and whichever is first."""
+    kept, told = store()
+    kept.put(KEY, body(5))
+    kept.put(KEY, body(6) | {"status": {"state": "ready"}})
+    kept.put(KEY, body(6) | {"status": {"state": "ready"}})
+    assert told == [KEY]
+    assert b"ready" in (kept.get(KEY) or b"")
 
 
 def test_a_late_delete_leaves_the_younger_object_of_that_name() -> None:
     kept, _ = store()
-    kept.put(KEY, body(5, "u2"))
+    kept.put(KEY, body(5, uid="u2"))
     kept.drop(KEY, "u1")
     assert kept.known() == [KEY]
 
@@ -47,11 +78,21 @@ def test_reconcile_drops_what_vanished_and_asks_for_what_was_missed() -> None:
     kept, told = store()
     kept.put(KEY, body(5))
     other = records.Key("RayCluster", "ns1", "b")
-    assert kept.reconcile("RayCluster", [(other, "u9", "7")]) == [other]
+    assert reconcile(kept, (other, "u9", "7")) == [other]
     assert kept.known() == []
     assert told == [KEY, KEY]
     kept.put(KEY, body(5))
-    assert kept.reconcile("RayCluster", [(KEY, "u1", "5")]) == []
-    assert kept.reconcile("RayCluster", [(KEY, "u1", "6")]) == [KEY]
-    assert kept.reconcile("RayJob", []) == []
+    assert reconcile(kept, (KEY, "u1", "5")) == []
+    assert reconcile(kept, (KEY, "u1", "6")) == [KEY]
+    assert reconcile(kept, kind="RayJob") == []
+    assert reconcile(kept, namespace="ns2") == []
     assert kept.known() == [KEY]
+
+
+def test_what_came_after_the_list_is_not_dropped_for_its_sake() -> None:
+    kept, _ = store()
+    kept.put(KEY, body(12))
+    assert reconcile(kept, version="11") == []
+    assert kept.known() == [KEY]
+    assert reconcile(kept, version="12") == []
+    assert kept.known() == []

@@ -11,7 +11,7 @@ from typing import Any
 
 from ray_operator import names, quantity, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import environment, probes, rayparams, resources
+from ray_operator.raycluster import auth, environment, probes, rayparams, resources
 
 Container = dict[str, Any]
 
@@ -67,9 +67,12 @@ def ray_container(
         ),
         "ports": [*(given.get("ports") or []), *metrics_ports(group)],
     }
+    mounts = list(given.get("volumeMounts") or [])
     if needs_shared_memory(group):
-        mount = {"name": SHARED_MEMORY, "mountPath": "/dev/shm"}
-        container["volumeMounts"] = [*(given.get("volumeMounts") or []), mount]
+        mounts.append({"name": SHARED_MEMORY, "mountPath": "/dev/shm"})
+    if auth.needs_volume(cluster.spec):
+        mounts.append(auth.MOUNT)
+    container["volumeMounts"] = mounts
     if settings.inject_probes:
         ours = probes.probes(cluster, group, params=params)
         container |= {key: probe for key, probe in ours.items() if not given.get(key)}
@@ -117,9 +120,12 @@ def wait_gcs_ready(
         host=rayparams.head_fqdn(cluster, settings=settings), port=rayparams.gcs_port(cluster)
     )
     given = group.ray_container
+    mounts = [*(given.get("volumeMounts") or []), auth.MOUNT]
     return {
         "name": WAIT_GCS_READY,
         **{key: given[key] for key in _WAIT_COPIES if given.get(key)},
+        "env": environment.merged(given.get("env") or [], if_absent=auth.variables(cluster)),
+        **({"volumeMounts": mounts} if auth.needs_volume(cluster.spec) else {}),
         "command": shell(settings),
         "args": [script],
         "resources": _wait_resources(given),

@@ -13,7 +13,7 @@ from typing import Any
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import containers, environment, metadata, services
+from ray_operator.raycluster import auth, containers, environment, metadata, services
 
 head_service = services.head_service
 headless_service = services.headless_service
@@ -100,10 +100,14 @@ def _pod_spec(
             {**each, "env": environment.merged(each.get("env") or [], always=address)}
             for each in init
         ]
-    if containers.needs_shared_memory(group):
-        volumes = given.get("volumes") or []
-        exists = any(each.get("name") == containers.SHARED_MEMORY for each in volumes)
-        spec["volumes"] = [*volumes, *([] if exists else [containers.shared_memory(group)])]
+    volumes = given.get("volumes") or []
+    added = [
+        *([containers.shared_memory(group)] if containers.needs_shared_memory(group) else []),
+        *([auth.volume()] if auth.needs_volume(cluster.spec) else []),
+    ]
+    present = {each.get("name") for each in volumes}
+    if added:
+        spec["volumes"] = [*volumes, *(each for each in added if each["name"] not in present)]
     if given.get("hostNetwork") and not given.get("dnsPolicy"):
         spec["dnsPolicy"] = "ClusterFirstWithHostNet"
     return spec

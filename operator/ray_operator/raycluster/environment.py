@@ -11,7 +11,7 @@ from typing import Any
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import rayparams
+from ray_operator.raycluster import auth, metadata, rayparams
 
 Entry = dict[str, Any]
 
@@ -54,7 +54,7 @@ def ray_container(
     """Complete the Ray container's environment."""
     port = rayparams.gcs_port(cluster)
     worker_address = rayparams.gcs_address(cluster, settings=settings)
-    kind = creator_kind(cluster)
+    kind = metadata.creator_kind(cluster)
     always = [
         *([] if is_head else head_address(cluster, settings=settings)),
         _field("RAY_CLUSTER_NAME", f"metadata.labels['{names.CLUSTER_LABEL}']"),
@@ -67,7 +67,7 @@ def ray_container(
         tags = f"kuberay_version={settings.version};kuberay_crd={kind}"
         always.append(_value("RAY_USAGE_STATS_EXTRA_TAGS", tags))
     tuning = _SERVE_TUNING if kind == "RayService" else {}
-    if_absent = {
+    defaults = {
         "RAY_PORT": port,
         **tuning,
         "RAY_ADDRESS": f"127.0.0.1:{port}" if is_head else worker_address,
@@ -77,14 +77,11 @@ def ray_container(
     return merged(
         given,
         always=always,
-        if_absent=[_value(name, value) for name, value in if_absent.items()],
+        if_absent=[
+            *auth.variables(cluster),
+            *(_value(name, value) for name, value in defaults.items()),
+        ],
     )
-
-
-def creator_kind(cluster: api.RayCluster) -> str:
-    """Tell which kind of resource the cluster was made for; `RayCluster` for its own sake."""
-    kind = cluster.metadata.labels.get(names.ORIGIN_KIND_LABEL, "")
-    return kind if kind in {"RayJob", "RayService"} else "RayCluster"
 
 
 def _value(name: str, value: str) -> Entry:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import environment, spec_hash
+from ray_operator.raycluster import spec_hash
 
 
 def child(
@@ -48,7 +48,7 @@ def pod_labels(cluster: api.RayCluster, group: api.GroupSpec) -> dict[str, str]:
         if isinstance(group, api.WorkerGroupSpec)
         else names.HEAD_GROUP,
     }
-    if environment.creator_kind(cluster) == "RayService":
+    if creator_kind(cluster) == "RayService":
         labels[names.SERVE_LABEL] = "false" if is_head else "true"
     return labels
 
@@ -72,6 +72,12 @@ def pod_annotations(
         annotations[names.FT_ENABLED_ANNOTATION] = str(is_fault_tolerant(cluster)).lower()
         annotations[names.VERSION_ANNOTATION] = settings.version
     return annotations
+
+
+def creator_kind(cluster: api.RayCluster) -> str:
+    """Tell which kind of resource the cluster was made for; `RayCluster` for its own sake."""
+    kind = cluster.metadata.labels.get(names.ORIGIN_KIND_LABEL, "")
+    return kind if kind in {"RayJob", "RayService"} else "RayCluster"
 
 
 def is_fault_tolerant(cluster: api.RayCluster) -> bool:

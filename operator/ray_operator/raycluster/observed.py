@@ -18,6 +18,7 @@ class Observed:
 
     pods: tuple[records.Pod, ...] = ()
     services: tuple[records.Service, ...] = ()
+    others: tuple[records.Meta, ...] = ()
 
     def head_pods(self) -> Sequence[records.Pod]:
         """Return the head Pods; more than one only in the moment of a replacement."""

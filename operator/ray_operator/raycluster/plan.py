@@ -6,20 +6,20 @@ made of and planning again gives, after finitely many rounds, an empty plan; the
 only a prefix of it was applied.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ray_operator import actions, conditions, names, records, settings, validity
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
-from ray_operator.raycluster import desired, groups, nodes, suspension, turnover, upgrade
+from ray_operator.raycluster import children, nodes, suspension, turnover, upgrade
 from ray_operator.raycluster import observed as seen
 
 SPEC_VALID = "RayClusterSpecValid"
 ORPHANED_GROUP = "OrphanedWorkerGroup"
 DELETE_ALL = actions.Reasons("DeletedPod", "FailedToDeletePodCollection", "FailedDeleteAllPods")
 STAMP = actions.Reasons("StampedPod", "FailedToStampPod", "FailedStampPod")
-CREATE_SERVICE = actions.Reasons("CreatedService", "FailedToCreateService", "FailedCreateService")
 
 
 def is_ours(cluster: api.RayCluster) -> bool:
@@ -40,10 +40,10 @@ def plan(
     events += _orphan_events(cluster, observed)
     if is_paused(cluster):
         return actions.Plan(events=events)
-    services = _plan_services(cluster, observed, options)
+    others = children.plan(cluster, observed, options=options)
     pods = _plan_pods(cluster, observed, options=options, now=now)
     return actions.Plan(
-        actions=(*services, *pods.actions),
+        actions=(*others, *pods.actions),
         requeue_after=pods.requeue_after,
         events=events,
     )
@@ -78,20 +78,15 @@ def is_paused(cluster: api.RayCluster) -> bool:
 def _plan_pods(
     cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings, now: datetime
 ) -> actions.Plan:
-    phase = suspension.phase(cluster)
-    living = [pod for pod in observed.pods if pod.deletion_at is None]
-    if phase is suspension.Phase.SUSPENDING:
-        deletions = (turnover.delete(pod, DELETE_ALL, "the cluster is suspended") for pod in living)
-        return actions.Plan(
-            actions=tuple(deletions), requeue_after=None if observed.pods else timedelta()
-        )
-    wanted = suspension.is_wanted(cluster.spec)
-    if phase is suspension.Phase.SUSPENDED:
-        return actions.Plan(requeue_after=None if wanted else timedelta())
-    if wanted:  # the status says so first
-        return actions.Plan(requeue_after=timedelta())
+    active = suspension.phase(cluster) is suspension.Phase.ACTIVE
+    if not active or suspension.is_wanted(cluster.spec):
+        return _plan_suspended(cluster, observed)
     if foreign := upgrade.foreign(observed, options=options):
-        return _restamp(cluster, foreign, options=options)
+        stamps = _restamp(cluster, foreign, options=options)
+        if upgrade.recreates(cluster):
+            return stamps
+        rest = nodes.plan(cluster, observed, options=options, now=now)
+        return dataclasses.replace(stamps, actions=(*rest.actions, *stamps.actions))
     outdated = [
         pod
         for pod in upgrade.outdated(cluster, observed, options=options)
@@ -100,6 +95,27 @@ def _plan_pods(
     if outdated:
         return _replace(outdated, options=options, now=now)
     return nodes.plan(cluster, observed, options=options, now=now)
+
+
+def _plan_suspended(cluster: api.RayCluster, observed: seen.Observed) -> actions.Plan:
+    """Delete all Pods of a cluster that suspends; pass on from states that are over.
+
+    A state is over once the status says the next one, which this pass will write.
+    """
+    match suspension.phase(cluster):
+        case suspension.Phase.ACTIVE:
+            return actions.Plan(requeue_after=timedelta())
+        case suspension.Phase.SUSPENDED:
+            is_over = not suspension.is_wanted(cluster.spec)
+            return actions.Plan(requeue_after=timedelta() if is_over else None)
+        case suspension.Phase.SUSPENDING:
+            living = [pod for pod in observed.pods if pod.deletion_at is None]
+            return actions.Plan(
+                actions=tuple(
+                    turnover.delete(pod, DELETE_ALL, "the cluster is suspended") for pod in living
+                ),
+                requeue_after=None if observed.pods else timedelta(),
+            )
 
 
 def _restamp(
@@ -134,25 +150,4 @@ def _replace(
             if pod.deletion_at is None
         ),
         requeue_after=turnover.until_stuck(going, options=options, now=now),
-    )
-
-
-def _plan_services(
-    cluster: api.RayCluster, observed: seen.Observed, options: settings.Settings
-) -> tuple[actions.Create, ...]:
-    """Create the Services that aren't there."""
-    wanted = []
-    if observed.head_service() is None:
-        wanted.append(desired.head_service(cluster, settings=options))
-    groups_ = cluster.spec.worker_group_specs
-    if any(groups.is_multi_host(group, options) for group in groups_):
-        wanted.append(desired.headless_service(cluster))
-    if cluster.metadata.annotations.get(names.SERVE_SERVICE_ANNOTATION) == "true":
-        serve = desired.serve_service(cluster)
-        wanted += [serve] if serve else []
-    present = {service.name for service in observed.services}
-    return tuple(
-        actions.Create(resource=records.SERVICES, manifest=manifest, reasons=CREATE_SERVICE)
-        for manifest in wanted
-        if manifest["metadata"]["name"] not in present
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 from ray_operator.api import ray_version
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import environment, rayparams
+from ray_operator.raycluster import metadata, rayparams
 
 HTTP_SINCE = (2, 53, 0)
 SERVE_PORT = 8000
@@ -46,7 +46,7 @@ def probes(
 ) -> dict[str, Any]:
     """Return `livenessProbe` and `readinessProbe` for a group with these completed flags."""
     is_head = isinstance(group, api.HeadGroupSpec)
-    serves = not is_head and environment.creator_kind(cluster) == "RayService"
+    serves = not is_head and metadata.creator_kind(cluster) == "RayService"
     agent = rayparams.port(params, "dashboard-agent-listen-port", rayparams.AGENT_PORT)
     alive = f"ask {agent} /api/local_raylet_healthz"
     checks = [alive]

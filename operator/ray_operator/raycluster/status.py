@@ -201,9 +201,24 @@ def _conditions(
         first = failures[0]
         assert first.error is not None
         reason = first.action.reasons.condition
-        message = f"{first.name}: {first.error.message}"
+        message = _failure(first)
         found.append(_condition(Type.REPLICA_FAILURE, "True", reason, message))
     return found
+
+
+def _failure(result: actions.Result) -> str:
+    """Say what failed, without the suffix drawn for this attempt: each would be news."""
+    assert result.error is not None
+    manifest = result.action.manifest if isinstance(result.action, actions.Create) else {}
+    stem = manifest.get("metadata", {}).get("generateName")
+    name = f"{stem}…" if stem else result.name
+    return f"{name}: {result.error.message.replace(result.name, name)}"
+
+
+def _is_in_the_way(container: records.Container, *, ray: str) -> bool:
+    """Tell whether a Pod isn't ready because of this container; init containers may be done."""
+    ended = container.state == "terminated" and (container.exit_code or container.name == ray)
+    return container.state == "waiting" or bool(ended)
 
 
 def _condition(type_: Type, status: str, reason: str, message: str = "") -> conditions.Condition:
@@ -220,7 +235,7 @@ def _head_ready(observed: seen.Observed) -> conditions.Condition:
         reason = _reason(head.ready_reason, Reason.HEAD_POD_RUNNING_AND_READY)
         return _condition(Type.HEAD_POD_READY, "True", reason, head.ready_message)
     failing = next(
-        (item for item in head.containers if item.state in {"waiting", "terminated"}), None
+        (item for item in head.containers if _is_in_the_way(item, ray=head.ray_container)), None
     )
     if head.ready_reason == "ContainersNotReady" and failing is not None:
         message = f"{head.ready_message}; {failing.name}: {failing.message or failing.reason}"

@@ -20,8 +20,7 @@ def outdated(
     cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings
 ) -> Sequence[records.Pod]:
     """Return the Pods of an older spec, if the strategy is to replace them."""
-    strategy = cluster.spec.upgrade_strategy
-    if strategy is None or strategy.type != RECREATE or foreign(observed, options=options):
+    if not recreates(cluster) or foreign(observed, options=options):
         return ()
     current = spec_hash.spec_hash(cluster.spec)
     return [
@@ -29,6 +28,12 @@ def outdated(
         for pod in observed.pods
         if pod.annotations.get(names.HASH_ANNOTATION, current) != current
     ]
+
+
+def recreates(cluster: api.RayCluster) -> bool:
+    """Tell whether a changed spec replaces all Pods at once."""
+    strategy = cluster.spec.upgrade_strategy
+    return strategy is not None and strategy.type == RECREATE
 
 
 def foreign(observed: seen.Observed, *, options: settings.Settings) -> Sequence[records.Pod]:

@@ -27,7 +27,7 @@ def told(decided: actions.Plan) -> list[tuple[str, str]]:
         (
             action.reasons.done,
             action.name
-            if not isinstance(action, actions.Create)
+            if isinstance(action, actions.Delete | actions.Patch)
             else action.manifest["metadata"].get("name")
             or action.manifest["metadata"]["generateName"],
         )

@@ -38,6 +38,8 @@ class World:
                     world = world._patch(action)
                 case actions.Create():
                     world = world._create(action)
+                case actions.Apply():
+                    world = world._apply(action)
         return world
 
     def say(self, cluster: api.RayCluster) -> "World":
@@ -81,12 +83,36 @@ class World:
         observed = self.observed
         if action.resource == records.PODS:
             observed = dataclasses.replace(observed, pods=(*observed.pods, wire.pod(data)))
-        else:
+        elif action.resource == records.SERVICES:
             services = (*observed.services, wire.service(data))
             observed = dataclasses.replace(observed, services=services)
+        else:
+            others = (*observed.others, wire.meta(data, kind=action.resource.kind))
+            observed = dataclasses.replace(observed, others=others)
         return dataclasses.replace(self, observed=observed, serial=serial)
 
+    def _apply(self, action: actions.Apply) -> "World":
+        """Take over the annotations, by which what changed is told."""
+        given = action.manifest["metadata"]
+
+        def changed(item: Any) -> Any:
+            if (item.name, item.namespace) != (given["name"], given["namespace"]):
+                return item
+            annotations = {**item.annotations, **given["annotations"]}
+            return msgspec.structs.replace(item, annotations=annotations)
+
+        observed = dataclasses.replace(
+            self.observed,
+            services=tuple(map(changed, self.observed.services)),
+            others=tuple(map(changed, self.observed.others)),
+        )
+        return dataclasses.replace(self, observed=observed)
+
     def _delete(self, action: actions.Delete) -> "World":
+        if action.resource != records.PODS:
+            others = tuple(each for each in self.observed.others if each.uid != action.uid)
+            observed = dataclasses.replace(self.observed, others=others)
+            return dataclasses.replace(self, observed=observed)
         pods = tuple(
             msgspec.structs.replace(pod, deletion_at=builders.NOW) if pod.uid == action.uid else pod
             for pod in self.observed.pods

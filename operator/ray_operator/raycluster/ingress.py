@@ -1,0 +1,59 @@
+"""The Ingress of the head's dashboard.
+
+Owns: its manifest. Does not own: when it is made (`children`). Source: KubeRay 1.7, head Ingress;
+annotations that are kubectl's or ours stay on the RayCluster.
+"""
+
+from typing import Any
+
+from ray_operator import names
+from ray_operator.api import options
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import metadata, rayparams, services
+
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+_NOT_COPIED = ("kubectl.kubernetes.io/", "ray.io/", "ray-operator.io/", CLASS_ANNOTATION)
+
+
+def ingress(cluster: api.RayCluster) -> dict[str, Any] | None:
+    """Return the Ingress, None when the user doesn't want one."""
+    head = cluster.spec.head_group_spec
+    if not head.enable_ingress:
+        return None
+    given = head.ingress_options or options.IngressOptions()
+    annotations = cluster.metadata.annotations
+    backend = {
+        "service": {
+            "name": rayparams.head_service_name(cluster),
+            "port": {"number": services.head_ports(head).get("dashboard", 8265)},
+        }
+    }
+    path = {
+        "path": given.path or "/",
+        "pathType": given.path_type or "Prefix",
+        "backend": backend,
+    }
+    rule = {**({"host": given.host} if given.host else {}), "http": {"paths": [path]}}
+    class_name = annotations.get(CLASS_ANNOTATION)
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": metadata.child(
+            cluster,
+            {"name": names.legacy(f"{cluster.metadata.name}-head-ingress")},
+            labels={
+                names.CLUSTER_LABEL: cluster.metadata.name,
+                names.IDENTIFIER_LABEL: names.identifier(cluster.metadata.name, names.HEAD),
+                names.APP_NAME_LABEL: names.APP_NAME,
+                names.CREATED_BY_LABEL: names.CREATED_BY,
+            },
+            annotations={
+                key: value for key, value in annotations.items() if not key.startswith(_NOT_COPIED)
+            },
+        ),
+        "spec": {
+            **({"ingressClassName": class_name} if class_name else {}),
+            "rules": [rule],
+            **({"tls": given.tls} if given.tls else {}),
+        },
+    }

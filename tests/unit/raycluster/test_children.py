@@ -1,0 +1,155 @@
+"""Services, Secret and Ingress of a cluster: made, brought up to date, removed."""
+
+import dataclasses
+from typing import Any
+
+import msgspec
+import pytest
+
+from ray_operator import actions, names
+from ray_operator.raycluster import children, ingress
+from tests.unit import builders
+from tests.unit.raycluster import world as worlds
+
+
+def head(**fields: Any) -> dict[str, Any]:
+    return {"template": builders.template("ray-head")} | fields
+
+
+def todo(cluster: Any, world: worlds.World) -> list[tuple[str, str, str]]:
+    """Name the actions on children that aren't Pods."""
+    found = children.plan(world.seen_by(cluster), world.observed, options=builders.SETTINGS)
+    return [
+        (
+            type(each).__name__,
+            each.resource.kind,
+            each.name if isinstance(each, actions.Delete) else each.manifest["metadata"]["name"],
+        )
+        for each in found
+        if not isinstance(each, actions.Patch)
+    ]
+
+
+PLAIN = builders.raycluster(groups=[])
+SETTLED = worlds.converge(PLAIN, worlds.World())
+
+
+def test_a_plain_cluster_has_its_head_service() -> None:
+    assert todo(PLAIN, worlds.World()) == [("Create", "Service", "demo-head-svc")]
+    assert todo(PLAIN, SETTLED) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "metadata", "created"),
+    [
+        ({"authOptions": {"mode": "token"}, "rayVersion": "2.60.0"}, {}, ("Secret", "demo")),
+        ({"authOptions": {}}, {}, ("Secret", "demo")),
+        ({"headGroupSpec": head(enableIngress=True)}, {}, ("Ingress", "demo-head-ingress")),
+        (
+            {},
+            {"annotations": {names.SERVE_SERVICE_ANNOTATION: "true"}},
+            ("Service", "demo-serve-svc"),
+        ),
+        ({"groups": [builders.group(numOfHosts=2)]}, {}, ("Service", "demo-headless")),
+    ],
+)
+def test_what_is_asked_for_is_made_once(
+    spec: dict[str, Any], metadata: dict[str, Any], created: tuple[str, str]
+) -> None:
+    cluster = builders.raycluster(**({"groups": []} | spec), metadata=metadata)
+    made = todo(cluster, SETTLED)
+    assert ("Create", *created) in made
+    assert todo(cluster, worlds.converge(cluster, SETTLED)) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "disabled"},
+        {"mode": "token", "secretName": "mine"},
+        {"mode": "token", "enableK8sTokenAuth": True},
+    ],
+)
+def test_no_secret_is_made_where_none_is_used(options: dict[str, Any]) -> None:
+    cluster = builders.raycluster(groups=[], authOptions=options, rayVersion="2.60.0")
+    assert todo(cluster, SETTLED) == []
+
+
+def test_a_changed_service_is_brought_up_to_date() -> None:
+    changed = builders.raycluster(groups=[], headServiceAnnotations={"a": "b"})
+    assert todo(changed, SETTLED) == [("Apply", "Service", "demo-head-svc")]
+    assert todo(changed, worlds.converge(changed, SETTLED)) == []
+
+
+def test_a_service_of_another_operator_waits_for_a_new_generation() -> None:
+    services = tuple(
+        msgspec.structs.replace(each, annotations={}) for each in SETTLED.observed.services
+    )
+    foreign = dataclasses.replace(
+        SETTLED, observed=dataclasses.replace(SETTLED.observed, services=services)
+    )
+    changed = builders.raycluster(groups=[], headServiceAnnotations={"a": "b"})
+    assert todo(changed, foreign) == []
+    newer = builders.raycluster(
+        groups=[], headServiceAnnotations={"a": "b"}, metadata={"generation": 2}
+    )
+    assert todo(newer, foreign) == [("Apply", "Service", "demo-head-svc")]
+
+
+def test_a_head_service_keeps_its_name() -> None:
+    """Pods that run were told of it."""
+    renamed = head(headService={"metadata": {"name": "other"}})
+    assert todo(builders.raycluster(groups=[], headGroupSpec=renamed), SETTLED) == [
+        ("Apply", "Service", "demo-head-svc")
+    ]
+
+
+def test_an_ingress_goes_when_it_is_switched_off() -> None:
+    shown = worlds.converge(
+        builders.raycluster(groups=[], headGroupSpec=head(enableIngress=True)), SETTLED
+    )
+    assert todo(PLAIN, shown) == [("Delete", "Ingress", "demo-head-ingress")]
+    assert todo(PLAIN, worlds.converge(PLAIN, shown)) == []
+
+
+def test_the_ingress_shows_the_dashboard() -> None:
+    options = {
+        "host": "ray.example.com",
+        "path": "/ray",
+        "pathType": "Exact",
+        "tls": [{"hosts": ["ray.example.com"], "secretName": "tls"}],
+    }
+    cluster = builders.raycluster(
+        headGroupSpec=head(enableIngress=True, ingressOptions=options),
+        metadata={
+            "annotations": {
+                ingress.CLASS_ANNOTATION: "nginx",
+                "example.com/timeout": "5",
+                "kubectl.kubernetes.io/last-applied-configuration": "{}",
+                "ray.io/ft-enabled": "false",
+            }
+        },
+    )
+    made = ingress.ingress(cluster)
+    assert made is not None
+    assert made["metadata"]["annotations"] == {"example.com/timeout": "5"}
+    assert made["spec"] == {
+        "ingressClassName": "nginx",
+        "rules": [
+            {
+                "host": "ray.example.com",
+                "http": {
+                    "paths": [
+                        {
+                            "path": "/ray",
+                            "pathType": "Exact",
+                            "backend": {
+                                "service": {"name": "demo-head-svc", "port": {"number": 8265}}
+                            },
+                        }
+                    ]
+                },
+            }
+        ],
+        "tls": options["tls"],
+    }
