@@ -104,6 +104,8 @@ def _configure_logging(command: cli.Run) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=command.log_level.upper(), handlers=[handler])
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    # It tells, at length, of what ended it; `handlers` does so in a line, and starts it again.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.CRITICAL)
 
 
 def _access(command: cli.Run) -> credentials.Credentials:

@@ -160,10 +160,9 @@ class Watcher:
             else:
                 ended.set_exception(error)
 
-        failure = None
-        try:
-            asyncio.run(
-                kopf.operator(
+        async def run() -> None:
+            try:
+                await kopf.operator(
                     registry=self._registry(loop),
                     settings=_settings(),
                     standalone=True,
@@ -171,7 +170,12 @@ class Watcher:
                     namespaces=list(self._namespaces),
                     stop_flag=stop,
                 )
-            )
+            finally:
+                stop.set()  # or the thread in which kopf waits for it would hold up the end
+
+        failure = None
+        try:
+            asyncio.run(run())
         except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
             failure = error
         with contextlib.suppress(RuntimeError):  # our own loop may have ended meanwhile
