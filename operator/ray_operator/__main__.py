@@ -105,7 +105,8 @@ def _configure_logging(command: cli.Run) -> None:
     logging.basicConfig(level=command.log_level.upper(), handlers=[handler])
     logging.getLogger("kopf").setLevel(logging.WARNING)
     # It tells, at length, of what ended it; `handlers` does so in a line, and starts it again.
-    logging.getLogger("kopf._core.reactor.running").setLevel(logging.CRITICAL)
+    for part in ("running", "orchestration"):
+        logging.getLogger(f"kopf._core.reactor.{part}").setLevel(logging.CRITICAL)
 
 
 def _access(command: cli.Run) -> credentials.Credentials:
