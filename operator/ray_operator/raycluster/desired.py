@@ -9,6 +9,7 @@ All builders take a cluster for which `api.validation.raycluster.errors` is empt
 Source: KubeRay 1.7, Pod construction.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from ray_operator import names, settings
@@ -34,21 +35,26 @@ def head_pod(cluster: api.RayCluster, *, settings: settings.Settings) -> dict[st
     return _pod(cluster, group, name=name, labels={}, settings=settings)
 
 
-def worker_pod(
+def worker_pods(
     cluster: api.RayCluster,
     group: api.WorkerGroupSpec,
     *,
-    labels: dict[str, str],
+    labels: Sequence[dict[str, str]],
     settings: settings.Settings,
-) -> dict[str, Any]:
-    """Return a worker Pod of the group; `labels` say which replica, and which host of it, it is."""
-    return _pod(
-        cluster,
-        group,
-        name={"generateName": f"{names.worker_pod(cluster.metadata.name, group.group_name)}-"},
-        labels=labels,
-        settings=settings,
-    )
+) -> list[dict[str, Any]]:
+    """Return worker Pods of the group, one for each of the `labels` that tell their places.
+
+    They share all but these labels, so that a thousand cost little more than one.
+    """
+    if not labels:
+        return []
+    stem = names.worker_pod(cluster.metadata.name, group.group_name)
+    one = _pod(cluster, group, name={"generateName": f"{stem}-"}, labels={}, settings=settings)
+    metadata = one["metadata"]
+    return [
+        {**one, "metadata": {**metadata, "labels": {**metadata["labels"], **each}}}
+        for each in labels
+    ]
 
 
 def _pod(

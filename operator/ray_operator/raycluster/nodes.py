@@ -115,7 +115,10 @@ def _group(
     autoscaler_decides = cluster.spec.enable_in_tree_autoscaling and not options.random_pod_delete
     if missing < 0 and not autoscaler_decides:
         surplus = sorted(running, key=_kindness)[:-missing]
-    indices = turnover.free_indices(running, missing)
+    places = [
+        {names.REPLICA_INDEX_LABEL: str(index)} for index in turnover.free_indices(running, missing)
+    ]
+    manifests = desired.worker_pods(cluster, group, labels=places, settings=options)
     return actions.Plan(
         actions=(
             *(
@@ -134,16 +137,9 @@ def _group(
             ),
             *(
                 actions.Create(
-                    resource=records.PODS,
-                    manifest=desired.worker_pod(
-                        cluster,
-                        group,
-                        labels={names.REPLICA_INDEX_LABEL: str(index)},
-                        settings=options,
-                    ),
-                    reasons=turnover.CREATE_WORKER,
+                    resource=records.PODS, manifest=manifest, reasons=turnover.CREATE_WORKER
                 )
-                for index in indices
+                for manifest in manifests
             ),
         ),
         requeue_after=wait,

@@ -52,10 +52,14 @@ def plan(
         turnover.delete(pod, turnover.DELETE_WORKER, why) for replica in surplus for pod in replica
     ]
     indices = turnover.free_indices((replica[0] for replica in whole), missing)
-    created = [
-        each
+    places = [
+        {**_labels(cluster.metadata.uid, group, index, now=now), names.HOST_INDEX_LABEL: str(host)}
         for index in indices
-        for each in _create(cluster, group, index, options=options, now=now)
+        for host in range(groups.hosts(group))
+    ]
+    created = [
+        actions.Create(resource=records.PODS, manifest=manifest, reasons=turnover.CREATE_WORKER)
+        for manifest in desired.worker_pods(cluster, group, labels=places, settings=options)
     ]
     return actions.Plan(actions=(*doomed, *created), requeue_after=wait)
 
@@ -79,30 +83,6 @@ def _replicas(pods: Iterable[records.Pod]) -> dict[str, list[records.Pod]]:
 def _kindness(replica: Replica) -> tuple[bool, int]:
     """Order victims of a scale-down: those that don't work yet, then the highest index."""
     return (all(pod.ready is True for pod in replica), -turnover.index(replica[0]))
-
-
-def _create(
-    cluster: api.RayCluster,
-    group: api.WorkerGroupSpec,
-    index: int,
-    *,
-    options: settings.Settings,
-    now: datetime,
-) -> list[actions.Create]:
-    labels = _labels(cluster.metadata.uid, group, index, now=now)
-    return [
-        actions.Create(
-            resource=records.PODS,
-            manifest=desired.worker_pod(
-                cluster,
-                group,
-                labels={**labels, names.HOST_INDEX_LABEL: str(host)},
-                settings=options,
-            ),
-            reasons=turnover.CREATE_WORKER,
-        )
-        for host in range(groups.hosts(group))
-    ]
 
 
 def _labels(uid: str, group: api.WorkerGroupSpec, index: int, *, now: datetime) -> dict[str, str]:

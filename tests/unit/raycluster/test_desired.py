@@ -26,12 +26,13 @@ def head_pod(cluster: api.RayCluster, **options: Any) -> dict[str, Any]:
 
 
 def worker_pod(cluster: api.RayCluster, **options: Any) -> dict[str, Any]:
-    return desired.worker_pod(
+    (worker,) = desired.worker_pods(
         cluster,
         cluster.spec.worker_group_specs[0],
-        labels={names.REPLICA_INDEX_LABEL: "7"},
+        labels=[{names.REPLICA_INDEX_LABEL: "7"}],
         settings=settings.Settings(version="test", **options),
     )
+    return worker
 
 
 def ray(pod: dict[str, Any]) -> dict[str, Any]:
