@@ -70,11 +70,15 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apply:
-    """Bring an object that is ours up to date, in the fields that the manifest names."""
+    """Make an object as the manifest says, and later unsay what the manifest no longer does.
+
+    `is_new` tells that there is none yet; one of that name that isn't ours is then refused.
+    """
 
     resource: records.Resource
     manifest: Manifest
     reasons: Reasons
+    is_new: bool = False
 
 
 Action = Create | Delete | Patch | Apply
@@ -144,7 +148,15 @@ def _message(group: _Group) -> str:
     return f"{group.verb} {group.kind} {shown}{more}" + (f": {notes}" if notes else "")
 
 
-_VERBS = {Create: "Create", Delete: "Delete", Patch: "Patch", Apply: "Update"}
+def makes(action: Action) -> bool:
+    """Tell whether the action makes an object that isn't there."""
+    return isinstance(action, Create) or (isinstance(action, Apply) and action.is_new)
+
+
+def _verb(action: Action) -> str:
+    if makes(action):
+        return "Create"
+    return "Update" if isinstance(action, Apply) else type(action).__name__
 
 
 def events(outcome: Outcome) -> Sequence[Event]:
@@ -155,7 +167,7 @@ def events(outcome: Outcome) -> Sequence[Event]:
         action, error = result.action, result.error
         if isinstance(action, Patch) and error is None:
             continue
-        verb = _VERBS[type(action)]
+        verb = _verb(action)
         reason = action.reasons.failed if error else action.reasons.done
         told = f"Failed to {verb.lower()}" if error else f"{verb}d"
         types[reason] = ("Warning" if error else "Normal", verb)

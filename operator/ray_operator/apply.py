@@ -56,7 +56,7 @@ class Applier:
             rest = [
                 action
                 for action in rest
-                if not (isinstance(action, actions.Create) and action.reasons in refused)
+                if not (actions.makes(action) and action.reasons in refused)
             ]
         return actions.Outcome(results=tuple(results), invalid=plan.invalid)
 
@@ -72,10 +72,16 @@ class Applier:
         return await self._create(action)
 
     async def _apply(self, action: actions.Apply) -> actions.Result:
-        namespace = action.manifest["metadata"]["namespace"]
-        name = action.manifest["metadata"]["name"]
+        manifest = action.manifest
+        namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         try:
-            answer = await self._client.apply(action.resource, namespace, action.manifest)
+            if action.is_new:
+                found = await self._client.get(action.resource, namespace, name)
+                if found is not None and not _has_owner(found, manifest):
+                    raise errors.AlreadyExists(f'{action.resource.plural} "{name}" already exists')
+            answer = await self._client.apply(
+                action.resource, namespace, manifest, force=not action.is_new
+            )
         except errors.KubeError as error:
             return actions.Result(action=action, name=name, error=error)
         self._stores[action.resource].written(namespace, answer)

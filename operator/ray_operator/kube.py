@@ -140,13 +140,21 @@ class Kube:
         return await self._request("PATCH", url, body=body, content_type=MERGE_PATCH)
 
     async def apply(
-        self, resource: records.Resource, namespace: str, manifest: Mapping[str, Any]
+        self,
+        resource: records.Resource,
+        namespace: str,
+        manifest: Mapping[str, Any],
+        *,
+        force: bool,
     ) -> bytes:
-        """Apply the object server-side, as its owner of what the manifest says; return it."""
+        """Apply the object server-side, as the owner of what the manifest says; return it.
+
+        Without `force` a field of another owner with another value is a `Conflict`.
+        """
         return await self._request(
             "PATCH",
             _url(resource, namespace, manifest["metadata"]["name"]),
-            params={"fieldManager": FIELD_MANAGER, "force": "true"},
+            params={"fieldManager": FIELD_MANAGER, "force": str(force).lower()},
             body=manifest,
             content_type=APPLY_PATCH,
         )

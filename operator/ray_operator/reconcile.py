@@ -306,7 +306,7 @@ def _bounded(plan: actions.Plan) -> actions.Plan:
 
 def _replaces(plan: actions.Plan, data: bytes) -> bool:
     """Tell whether the plan creates children of a resource that had some before."""
-    creates = any(isinstance(action, actions.Create) for action in plan.actions)
+    creates = any(map(actions.makes, plan.actions))
     return creates and bool(msgspec.json.decode(data, type=_Envelope).status)
 
 

@@ -24,6 +24,7 @@ POLL_SECONDS = 0.5
 API = {
     "deployments": "/apis/apps/v1",
     "events": "/api/v1",
+    "ingresses": "/apis/networking.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
     "namespaces": "/api/v1",
     "nodes": "/api/v1",
@@ -32,6 +33,7 @@ API = {
     "raycronjobs": "/apis/ray.io/v1",
     "rayjobs": "/apis/ray.io/v1",
     "rayservices": "/apis/ray.io/v1",
+    "secrets": "/api/v1",
     "services": "/api/v1",
 }
 OPERATOR_PODS = "app.kubernetes.io/component=kuberay-operator"

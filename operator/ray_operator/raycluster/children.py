@@ -88,14 +88,14 @@ def _wanted(
         yield found
 
 
-def _create(manifest: dict[str, Any]) -> actions.Create:
+def _create(manifest: dict[str, Any]) -> actions.Action:
     kind = manifest["kind"]
-    return actions.Create(
-        resource=_RESOURCES[kind],
-        manifest=manifest,
-        reasons=CREATE[kind],
-        secret_key=auth.TOKEN_KEY if kind == "Secret" else "",
-    )
+    resource, reasons = _RESOURCES[kind], CREATE[kind]
+    if kind == "Secret":
+        return actions.Create(
+            resource=resource, manifest=manifest, reasons=reasons, secret_key=auth.TOKEN_KEY
+        )
+    return actions.Apply(resource=resource, manifest=manifest, reasons=reasons, is_new=True)
 
 
 def _hashed(manifest: dict[str, Any]) -> dict[str, Any]:

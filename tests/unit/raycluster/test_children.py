@@ -21,7 +21,7 @@ def todo(cluster: Any, world: worlds.World) -> list[tuple[str, str, str]]:
     found = children.plan(world.seen_by(cluster), world.observed, options=builders.SETTINGS)
     return [
         (
-            type(each).__name__,
+            "Create" if actions.makes(each) else type(each).__name__,
             each.resource.kind,
             each.name if isinstance(each, actions.Delete) else each.manifest["metadata"]["name"],
         )

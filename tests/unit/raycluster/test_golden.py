@@ -183,7 +183,7 @@ def built(cluster: api.RayCluster, theirs: dict[str, Any]) -> dict[str, Any]:
         (made,) = (
             action.manifest
             for action in world
-            if isinstance(action, actions.Create)
+            if isinstance(action, actions.Create | actions.Apply)
             and action.manifest["kind"] == theirs["kind"]
             and action.manifest["metadata"]["name"] == theirs["metadata"]["name"]
         )

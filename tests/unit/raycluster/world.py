@@ -38,6 +38,8 @@ class World:
                     world = world._patch(action)
                 case actions.Create():
                     world = world._create(action)
+                case actions.Apply(is_new=True):
+                    world = world._create(action)
                 case actions.Apply():
                     world = world._apply(action)
         return world
@@ -69,7 +71,7 @@ class World:
         ]
         return sorted([*pods, *(("Service", item.name, "") for item in self.observed.services)])
 
-    def _create(self, action: actions.Create) -> "World":
+    def _create(self, action: actions.Create | actions.Apply) -> "World":
         serial = self.serial + 1
         meta = dict(action.manifest["metadata"])
         meta["name"] = meta.get("name") or f"{meta['generateName']}{serial:05}"
