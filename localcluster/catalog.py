@@ -92,11 +92,12 @@ def infrastructure() -> tuple[Image, ...]:
 
 
 def ray() -> tuple[Image, ...]:
-    """List the Ray images, named as the public ones."""
+    """List the Ray images and what Ray needs beside itself, named as the public ones."""
     base = Image(
         "localhost/ray-base:local", "ray", _RECIPES / "Ray.base", parent=debian(), on_nodes=False
     )
-    return tuple(
+    redis = Image("docker.io/library/redis:7", "ray", _RECIPES / "Redis", parent=debian())
+    versions = (
         Image(
             f"docker.io/rayproject/ray:{version}",
             "ray",
@@ -106,6 +107,7 @@ def ray() -> tuple[Image, ...]:
         )
         for version in RAY_VERSIONS
     )
+    return (*versions, redis)
 
 
 def operator(repository: pathlib.Path = paths.REPOSITORY) -> tuple[Image, ...]:

@@ -44,7 +44,7 @@ from ray_operator import (
 )
 from ray_operator.api import crds, structural
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import plan, status
+from ray_operator.raycluster import cleanup, plan, status
 
 DRAIN = timedelta(seconds=20)
 RETRY_SECONDS = 2.0
@@ -62,6 +62,8 @@ def main() -> None:
     if isinstance(command, cli.Validate):
         sys.exit(_validate(command))
     _configure_logging(command)
+    for warning in command.warnings:
+        _log.warning("%s", warning)
     asyncio.run(run(command))
 
 
@@ -180,6 +182,8 @@ class Operator:
             kind.name: served.node(kind.schema(structural.FIELDS_ONLY)) for kind in crds.KINDS
         }
         self._served = served.Served(client, wanted)
+        selector = f"{names.CLUSTER_LABEL},{names.NODE_TYPE_LABEL}={cleanup.NODE_TYPE}"
+        self._jobs = self._children(client, records.JOBS, selector, wire.job)
         self._others = {
             resource: self._children(
                 client,
@@ -191,8 +195,18 @@ class Operator:
             for resource in (records.SECRETS, records.INGRESSES)
         }
         world = observe.World(
-            pods=self._pods, services=self._services, others=self._others.values()
+            pods=self._pods,
+            services=self._services,
+            jobs=self._jobs,
+            others=self._others.values(),
         )
+        stores: dict[records.Resource, apply.Store] = {
+            records.RAYCLUSTERS: self._store,
+            records.PODS: self._pods,
+            records.SERVICES: self._services,
+            records.JOBS: self._jobs,
+            **self._others,
+        }
         self._reconciler = reconcile.Reconciler(
             client,
             kinds={
@@ -209,7 +223,7 @@ class Operator:
             queue=self._queue,
             applier=apply.Applier(
                 client,
-                {records.PODS: self._pods, records.SERVICES: self._services, **self._others},
+                stores,
                 may_write=may_write,
             ),
             options=command.settings,
@@ -299,7 +313,7 @@ class Operator:
         return self._watcher.synced.is_set() and all(each.is_synced() for each in self._stores())
 
     def _stores(self) -> list[informers.Children[Any]]:
-        return [self._pods, self._services, *self._others.values()]
+        return [self._pods, self._services, self._jobs, *self._others.values()]
 
     async def _lead(self) -> None:
         """Look at the truth once, since the former leader may have written last; then work."""

@@ -10,7 +10,7 @@ import base64
 import random
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -20,13 +20,20 @@ TOKEN_BYTES = 32
 MAX_AT_ONCE = 16
 
 
+class Store(Protocol):
+    """Where answers to our writes go."""
+
+    def written(self, namespace: str, answer: bytes, /) -> None:
+        """Take in an object as it is now."""
+
+
 class Applier:
     """Carry out actions; `stores` are the informers by resource, for read-your-writes."""
 
     def __init__(
         self,
         client: kube.Kube,
-        stores: Mapping[records.Resource, informers.Children[Any]],
+        stores: Mapping[records.Resource, Store],
         *,
         may_write: Callable[[], bool],
     ) -> None:
@@ -142,7 +149,7 @@ class Applier:
         return actions.Result(action=action, name=name)
 
     async def _delete(self, action: actions.Delete) -> actions.Result:
-        store = self._stores[action.resource]
+        store = cast("informers.Children[Any]", self._stores[action.resource])
         try:
             answer = await self._client.delete(
                 action.resource, action.namespace, action.name, uid=action.uid

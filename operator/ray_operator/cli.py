@@ -22,6 +22,7 @@ class Run:
 
     Attributes:
         namespaces: those to watch; empty means all.
+        warnings: what of the flags can't be obeyed.
         webhook_certificates: folder of tls.crt and tls.key; None means no webhook.
     """
 
@@ -37,6 +38,7 @@ class Run:
     burst: int
     kubeconfig: Path | None
     pod_name: str
+    warnings: tuple[str, ...]
     webhook_certificates: Path | None
     webhook_address: str
     settings: settings.Settings
@@ -121,7 +123,8 @@ def parse(
     if given.command == "validate":
         return Validate(files=tuple(given.files), feature_gates=given.feature_gates)
     try:
-        options = _settings(environment, version=version, enabled=given.feature_gates)
+        gates, warnings = features.built(given.feature_gates)
+        options = _settings(environment, version=version, enabled=gates)
     except ValueError as error:
         parser.error(str(error))
     return Run(
@@ -137,6 +140,7 @@ def parse(
         burst=given.burst,
         kubeconfig=given.kubeconfig,
         pod_name=environment.get("POD_NAME", ""),
+        warnings=tuple(warnings),
         webhook_certificates=given.webhook_cert_dir
         if environment.get("ENABLE_WEBHOOKS", "").lower() == "true"
         else None,
@@ -171,6 +175,7 @@ def _settings(
         login_shell=switch("ENABLE_LOGIN_SHELL", default=False),
         deterministic_head_name=switch("ENABLE_DETERMINISTIC_HEAD_POD_NAME", default=False),
         head_cluster_ip_service=switch("ENABLE_RAY_HEAD_CLUSTER_IP_SERVICE", default=False),
+        redis_cleanup=switch("ENABLE_GCS_FT_REDIS_CLEANUP", default=True),
         random_pod_delete=switch("ENABLE_RANDOM_POD_DELETE", default=False),
         resync=timedelta(seconds=int(resync)),
         feature_gates=enabled,

@@ -34,7 +34,30 @@ DEFAULT: Features = frozenset(
         Feature.INCREMENTAL_UPGRADE,
     }
 )
+UNBUILT: Features = frozenset(
+    {
+        Feature.CRON_JOB,
+        Feature.SIDECAR_SUBMITTER_RESTART,
+        Feature.NETWORK_POLICY,
+        Feature.EMBEDDED_STORAGE,
+        Feature.MTLS,
+        Feature.HISTORY_SERVER,
+        Feature.WORKLOAD_AWARE_SCHEDULING,
+    }
+)
+"""Gates behind which nothing is yet. They stay off, so that what asks for them is refused."""
 _SWITCHES: Mapping[str, bool] = {"true": True, "false": False}
+
+
+def built(given: Features) -> tuple[Features, list[str]]:
+    """Return the gates that can be obeyed, and a warning for each that can't."""
+    warnings = [
+        f"the feature gate {gate} stays off: nothing is built behind it yet"
+        for gate in sorted(given & UNBUILT)
+    ]
+    if Feature.STATUS_CONDITIONS not in given:
+        warnings.append(f"the feature gate {Feature.STATUS_CONDITIONS} stays on")
+    return (given - UNBUILT) | {Feature.STATUS_CONDITIONS}, warnings
 
 
 def parse(text: str) -> Features:

@@ -20,8 +20,10 @@ class World:
         *,
         pods: informers.Children[records.Pod],
         services: informers.Children[records.Service],
+        jobs: informers.Children[records.Job],
         others: Iterable[informers.Children[records.Meta]],
     ) -> None:
+        self._jobs = jobs
         self._pods = pods
         self._services = services
         self._others = tuple(others)
@@ -32,6 +34,7 @@ class World:
         await asyncio.gather(
             self._pods.relist_owned(key, selector),
             self._services.relist_owned(key, selector),
+            self._jobs.relist_owned(key, selector),
             *(each.relist_owned(key, selector) for each in self._others),
         )
 
@@ -49,6 +52,11 @@ class World:
                 service
                 for service in self._services.owned_by(key)
                 if service.owner is not None and service.owner.uid == metadata.uid
+            ),
+            jobs=tuple(
+                job
+                for job in self._jobs.owned_by(key)
+                if job.owner is not None and job.owner.uid == metadata.uid
             ),
             others=tuple(
                 other

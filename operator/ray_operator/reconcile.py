@@ -177,11 +177,15 @@ class Reconciler:
             if _replaces(plan, data) and not await self._is_alive(key, kind, data):
                 return "success"
             outcome = await self._applier.apply(plan)
-            written = False
+            done = actions.events(outcome)
             try:
                 written = await self._write_status(key, kind, resource, data=data, outcome=outcome)
-            finally:
-                await self._tell(key, data, plan, outcome=outcome, is_news=written)
+            except errors.KubeError:
+                await self._tell(key, data, [each for each in done if each.type == "Normal"])
+                raise
+            # What fails again and again is news once, when the status says it.
+            news = [each for each in done if written or each.type == "Normal"]
+            await self._tell(key, data, [*plan.events, *news])
         except errors.KubeError as error:
             return self._retry(key, [error])
         if outcome.failures:
@@ -275,22 +279,10 @@ class Reconciler:
         except Exception as failure:  # noqa: BLE001 - nothing is left to tell it to
             _log.warning("%s %s/%s: not reported: %r", *key, failure)
 
-    async def _tell(
-        self,
-        key: records.Key,
-        data: bytes,
-        plan: actions.Plan,
-        *,
-        outcome: actions.Outcome,
-        is_news: bool,
-    ) -> None:
-        """Post what was done; and what is wrong, once the status says it for the first time."""
+    async def _tell(self, key: records.Key, data: bytes, told: Sequence[actions.Event]) -> None:
         metadata = msgspec.json.decode(data, type=_Envelope).metadata
         regarding = events.regarding(self._kinds[key.kind].resource, metadata)
-        told = [*plan.events, *actions.events(outcome)]
         for event in told:
-            if event.type == "Warning" and not is_news:
-                continue
             if not self._may_write():
                 raise errors.NotLeading
             await events.post(self._client, regarding, event, now=datetime.now(UTC))
@@ -305,9 +297,10 @@ def _bounded(plan: actions.Plan) -> actions.Plan:
 
 
 def _replaces(plan: actions.Plan, data: bytes) -> bool:
-    """Tell whether the plan creates children of a resource that had some before."""
+    """Tell whether the plan creates children of a resource that had some before, and stays."""
     creates = any(map(actions.makes, plan.actions))
-    return creates and bool(msgspec.json.decode(data, type=_Envelope).status)
+    envelope = msgspec.json.decode(data, type=_Envelope)
+    return creates and bool(envelope.status) and "deletionTimestamp" not in envelope.metadata
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Resource(NamedTuple):
 
 PODS = Resource("v1", "pods", "Pod")
 SERVICES = Resource("v1", "services", "Service")
+JOBS = Resource("batch/v1", "jobs", "Job")
 SECRETS = Resource("v1", "secrets", "Secret")
 INGRESSES = Resource("networking.k8s.io/v1", "ingresses", "Ingress")
 EVENTS = Resource("events.k8s.io/v1", "events", "Event")
@@ -54,6 +55,14 @@ class Owner(msgspec.Struct, frozen=True):
     uid: str
 
 
+class Ended(msgspec.Struct, frozen=True):
+    """How a container ended, now or before its last restart; `message` may be the log's end."""
+
+    reason: str = ""
+    message: str = ""
+    exit_code: int = 0
+
+
 class Container(msgspec.Struct, frozen=True):
     """The status of one (init) container.
 
@@ -68,6 +77,7 @@ class Container(msgspec.Struct, frozen=True):
     reason: str = ""
     message: str = ""
     exit_code: int | None = None
+    ended: Ended | None = None
 
 
 class Pod(msgspec.Struct, frozen=True):
@@ -77,6 +87,7 @@ class Pod(msgspec.Struct, frozen=True):
         ray_container: name of container 0, which runs Ray (never looked up by name).
         phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
         ready: the Ready condition's status; None while there is no such condition.
+        unscheduled: why no node takes it; empty once one did, or while nobody tried.
         deletion_at: when the API server will have let it go (includes the grace period).
     """
 
@@ -99,6 +110,7 @@ class Pod(msgspec.Struct, frozen=True):
     ready: bool | None = None
     ready_reason: str = ""
     ready_message: str = ""
+    unscheduled: str = ""
     containers: tuple[Container, ...] = ()
 
 
@@ -114,6 +126,18 @@ class Meta(msgspec.Struct, frozen=True):
     annotations: Mapping[str, str]
     owner: Owner | None
     deletion_at: datetime | None = None
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A Job; `is_finished` whatever its outcome."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    labels: Mapping[str, str]
+    owner: Owner | None
+    is_finished: bool = False
 
 
 class ServicePort(msgspec.Struct, frozen=True):

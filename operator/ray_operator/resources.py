@@ -57,6 +57,12 @@ class Resources:
         if standing is None or standing.cause != cause:
             self._changed(key)
 
+    def written(self, _namespace: str, answer: bytes) -> None:
+        """Take in the API server's answer to a change of ours."""
+        body = msgspec.json.decode(answer)
+        metadata = body["metadata"]
+        self.put(records.Key(body["kind"], metadata["namespace"], metadata["name"]), body)
+
     def drop(self, key: records.Key, uid: str) -> None:
         """Forget the object of that UID; a younger one of the same name stays."""
         standing = self._entries.get(key)

@@ -25,6 +25,7 @@ class Settings:
         random_pod_delete: the operator may scale down a group although autoscaling is on.
         resync: a cluster that nothing wakes is looked at again after this time.
         stuck_after: a Pod still there this long after its deletion time counts as gone.
+        redis_cleanup: the state of a deleted cluster is removed from Redis.
         feature_gates: those that are on.
         replace_pace: a Pod that fails sooner than this after its creation is replaced only then.
     """
@@ -39,5 +40,6 @@ class Settings:
     random_pod_delete: bool = False
     resync: timedelta = timedelta(seconds=300)
     stuck_after: timedelta = timedelta(seconds=60)
+    redis_cleanup: bool = True
     feature_gates: features.Features = features.DEFAULT
     replace_pace: timedelta = timedelta(seconds=10)

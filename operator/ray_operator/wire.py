@@ -98,21 +98,23 @@ class _ContainerStatus(msgspec.Struct, rename="camel"):
     ready: bool = False
     restart_count: int = 0
     state: _State = msgspec.field(default_factory=_State)
+    last_state: _State = msgspec.field(default_factory=_State)
 
     def record(self) -> records.Container:
-        for name in ("waiting", "running", "terminated"):
-            detail: _StateDetail | None = getattr(self.state, name)
-            if detail is not None:
-                return records.Container(
-                    name=self.name,
-                    ready=self.ready,
-                    restarts=self.restart_count,
-                    state=name,
-                    reason=detail.reason,
-                    message=detail.message,
-                    exit_code=detail.exit_code,
-                )
-        return records.Container(name=self.name, ready=self.ready, restarts=self.restart_count)
+        states = ("waiting", "running", "terminated")
+        name = next((each for each in states if getattr(self.state, each) is not None), "")
+        detail: _StateDetail = getattr(self.state, name) if name else _StateDetail()
+        end = self.state.terminated or self.last_state.terminated
+        return records.Container(
+            name=self.name,
+            ready=self.ready,
+            restarts=self.restart_count,
+            state=name,
+            reason=detail.reason,
+            message=detail.message,
+            exit_code=detail.exit_code,
+            ended=records.Ended(end.reason, end.message, end.exit_code or 0) if end else None,
+        )
 
 
 class _PodCondition(msgspec.Struct):
@@ -178,7 +180,8 @@ def pod(data: bytes | msgspec.Raw) -> records.Pod:
     """
     decoded = _POD.decode(data)
     metadata, status = decoded.metadata, decoded.status
-    ready = next((item for item in status.conditions if item.type == "Ready"), None)
+    said = {item.type: item for item in status.conditions}
+    ready, placed = said.get("Ready"), said.get("PodScheduled")
     assert metadata.creation_timestamp is not None
     return records.Pod(
         namespace=metadata.namespace,
@@ -200,6 +203,7 @@ def pod(data: bytes | msgspec.Raw) -> records.Pod:
         ready=None if ready is None else ready.status == "True",
         ready_reason=ready.reason if ready else "",
         ready_message=ready.message if ready else "",
+        unscheduled=placed.message if placed and placed.status == "False" else "",
         containers=tuple(
             item.record() for item in (*status.init_container_statuses, *status.container_statuses)
         ),
@@ -248,4 +252,43 @@ def meta(data: bytes | msgspec.Raw, *, kind: str) -> records.Meta:
         annotations=metadata.annotations,
         owner=metadata.owner(),
         deletion_at=metadata.deletion_timestamp,
+    )
+
+
+class _JobCondition(msgspec.Struct):
+    type: str
+    status: str
+
+
+class _JobStatus(msgspec.Struct):
+    conditions: list[_JobCondition] = []
+
+
+class _Job(msgspec.Struct):
+    metadata: Metadata
+    status: _JobStatus = msgspec.field(default_factory=_JobStatus)
+
+
+_JOB = msgspec.json.Decoder(_Job)
+
+
+def job(data: bytes | msgspec.Raw) -> records.Job:
+    """Decode a Job's JSON.
+
+    Raises:
+        msgspec.DecodeError: it is no Job.
+    """
+    decoded = _JOB.decode(data)
+    metadata = decoded.metadata
+    ends = {"Complete", "Failed", "FailureTarget"}
+    return records.Job(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+        labels=metadata.labels,
+        owner=metadata.owner(),
+        is_finished=any(
+            each.type in ends and each.status == "True" for each in decoded.status.conditions
+        ),
     )

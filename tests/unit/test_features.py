@@ -23,3 +23,14 @@ def test_gates_change_the_defaults() -> None:
 def test_what_is_no_gate(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         features.parse(text)
+
+
+def test_gates_without_anything_behind_them_stay_off() -> None:
+    asked = features.DEFAULT - {Feature.STATUS_CONDITIONS} | {Feature.MTLS}
+    gates, warnings = features.built(asked)
+    assert gates == features.DEFAULT
+    assert warnings == [
+        "the feature gate RayClusterMTLS stays off: nothing is built behind it yet",
+        "the feature gate RayClusterStatusConditions stays on",
+    ]
+    assert features.built(features.DEFAULT) == (features.DEFAULT, [])

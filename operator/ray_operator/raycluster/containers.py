@@ -18,6 +18,8 @@ Container = dict[str, Any]
 SHARED_MEMORY = "shared-mem"
 WAIT_GCS_READY = "wait-gcs-ready"
 
+_LAST_WORDS = {"terminationMessagePolicy": "FallbackToLogsOnError"}
+"""What crashes says why in its status, so that nobody needs the right to read logs."""
 _ULIMIT = "ulimit -n ${RAY_START_ULIMIT_OPEN_FILES:-65536}; "
 _WAIT_COPIES = ("image", "imagePullPolicy", "securityContext", "env", "envFrom", "volumeMounts")
 _WAIT_LIMITS = {"cpu": "1", "memory": "1Gi"}
@@ -56,6 +58,7 @@ def ray_container(
     params = rayparams.completed(cluster, group, settings=settings)
     start = rayparams.start_command(params, is_head=is_head)
     container = {
+        **_LAST_WORDS,
         **given,
         **({} if keeps_command else _command(given, start, settings=settings)),
         "env": environment.ray_container(
@@ -123,6 +126,7 @@ def wait_gcs_ready(
     mounts = [*(given.get("volumeMounts") or []), auth.MOUNT]
     return {
         "name": WAIT_GCS_READY,
+        **_LAST_WORDS,
         **{key: given[key] for key in _WAIT_COPIES if given.get(key)},
         "env": environment.merged(given.get("env") or [], if_absent=auth.variables(cluster)),
         **({"volumeMounts": mounts} if auth.needs_volume(cluster.spec) else {}),

@@ -11,7 +11,7 @@ from typing import Any
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import auth, metadata, rayparams
+from ray_operator.raycluster import auth, fault_tolerance, metadata, rayparams
 
 Entry = dict[str, Any]
 
@@ -62,6 +62,7 @@ def ray_container(
         _field("RAY_CLOUD_INSTANCE_ID", "metadata.name"),
         _field("RAY_NODE_TYPE_NAME", f"metadata.labels['{names.GROUP_LABEL}']"),
         _value("KUBERAY_GEN_RAY_START_CMD", start_command),
+        *fault_tolerance.always(cluster, is_head=is_head),
     ]
     if is_head:
         tags = f"kuberay_version={settings.version};kuberay_crd={kind}"
@@ -78,6 +79,7 @@ def ray_container(
         given,
         always=always,
         if_absent=[
+            *fault_tolerance.if_absent(cluster, is_head=is_head),
             *auth.variables(cluster),
             *(_value(name, value) for name, value in defaults.items()),
         ],

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import spec_hash
+from ray_operator.raycluster import fault_tolerance, spec_hash
 
 
 def child(
@@ -69,7 +69,10 @@ def pod_annotations(
     if _is_truthy(cluster.metadata.annotations, names.OVERWRITE_COMMAND_ANNOTATION):
         annotations[names.OVERWRITE_COMMAND_ANNOTATION] = "true"
     if isinstance(group, api.HeadGroupSpec):
-        annotations[names.FT_ENABLED_ANNOTATION] = str(is_fault_tolerant(cluster)).lower()
+        annotations[names.FT_ENABLED_ANNOTATION] = str(fault_tolerance.is_on(cluster)).lower()
+        if fault_tolerance.uses_redis(cluster):
+            namespace = fault_tolerance.storage_namespace(cluster)
+            annotations[names.FT_NAMESPACE_ANNOTATION] = namespace
         annotations[names.VERSION_ANNOTATION] = settings.version
     return annotations
 
@@ -78,12 +81,6 @@ def creator_kind(cluster: api.RayCluster) -> str:
     """Tell which kind of resource the cluster was made for; `RayCluster` for its own sake."""
     kind = cluster.metadata.labels.get(names.ORIGIN_KIND_LABEL, "")
     return kind if kind in {"RayJob", "RayService"} else "RayCluster"
-
-
-def is_fault_tolerant(cluster: api.RayCluster) -> bool:
-    """Tell whether the head's state survives a restart: by the options or the old annotation."""
-    has_options = cluster.spec.gcs_fault_tolerance_options is not None
-    return has_options or _is_truthy(cluster.metadata.annotations, names.FT_ENABLED_ANNOTATION)
 
 
 def _template_metadata(group: api.GroupSpec) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ class Observed:
     pods: tuple[records.Pod, ...] = ()
     services: tuple[records.Service, ...] = ()
     others: tuple[records.Meta, ...] = ()
+    jobs: tuple[records.Job, ...] = ()
 
     def head_pods(self) -> Sequence[records.Pod]:
         """Return the head Pods; more than one only in the moment of a replacement."""

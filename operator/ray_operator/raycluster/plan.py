@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from ray_operator import actions, conditions, names, records, settings, validity
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
-from ray_operator.raycluster import children, nodes, suspension, turnover, upgrade
+from ray_operator.raycluster import children, cleanup, nodes, suspension, turnover, upgrade
 from ray_operator.raycluster import observed as seen
 
 SPEC_VALID = "RayClusterSpecValid"
@@ -31,8 +31,10 @@ def plan(
     cluster: api.RayCluster, observed: seen.Observed, options: settings.Settings, now: datetime
 ) -> actions.Plan:
     """Return the actions of one pass; nothing for a foreign, deleted or invalid cluster."""
-    if not is_ours(cluster) or cluster.metadata.deletion_timestamp:
+    if not is_ours(cluster):
         return actions.Plan()
+    if cluster.metadata.deletion_timestamp:
+        return cleanup.plan(cluster, observed, options=options, now=now)
     invalid = tuple(rules.errors(cluster, options.feature_gates))
     events = validity.events(cluster, SPEC_VALID, invalid=invalid, warnings=rules.warnings(cluster))
     if invalid:
@@ -40,6 +42,8 @@ def plan(
     events += _orphan_events(cluster, observed)
     if is_paused(cluster):
         return actions.Plan(events=events)
+    if held := cleanup.hold(cluster, options):
+        return dataclasses.replace(held, events=events)
     others = children.plan(cluster, observed, options=options)
     pods = _plan_pods(cluster, observed, options=options, now=now)
     return actions.Plan(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import logical_resources
+from ray_operator.raycluster import fault_tolerance, logical_resources
 
 Params = dict[str, str]
 
@@ -37,6 +37,7 @@ def completed(
         defaults["dashboard-host"] = "0.0.0.0"  # probes and clients come from outside
         if cluster.spec.enable_in_tree_autoscaling:
             params["no-monitor"] = "true"
+        params |= fault_tolerance.flags(cluster)
     else:
         defaults["address"] = gcs_address(cluster, settings=settings)
     return {**defaults, **params, "block": "true"}

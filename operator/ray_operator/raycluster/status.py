@@ -15,7 +15,7 @@ from typing import Any
 
 from ray_operator import actions, conditions, records, validity
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import groups, nodes, plan, resources, suspension
+from ray_operator.raycluster import diagnosis, groups, nodes, plan, resources, suspension
 from ray_operator.raycluster import observed as seen
 
 
@@ -196,7 +196,7 @@ def _conditions(
     found += _suspension(phase)
     if orphans := observed.orphans(cluster):
         found.append(_orphaned(orphans))
-    found.append(_cluster_ready(cluster, observed, ready=ready, phase=phase))
+    found.append(_cluster_ready(cluster, observed, outcome, ready=ready, phase=phase))
     if failures := outcome.failures:
         first = failures[0]
         assert first.error is not None
@@ -279,13 +279,20 @@ def _provisioned(
 
 
 def _cluster_ready(
-    cluster: api.RayCluster, observed: seen.Observed, *, ready: bool, phase: suspension.Phase
+    cluster: api.RayCluster,
+    observed: seen.Observed,
+    outcome: actions.Outcome,
+    *,
+    ready: bool,
+    phase: suspension.Phase,
 ) -> conditions.Condition:
     if phase is not suspension.Phase.ACTIVE:
         type_ = Type.SUSPENDED if phase is suspension.Phase.SUSPENDED else Type.SUSPENDING
         return _condition(Type.READY, "False", type_, "The RayCluster is suspended by its spec")
     if ready:
         return _condition(Type.READY, "True", Reason.ALL_PODS_READY)
+    if found := diagnosis.diagnose(cluster, observed, outcome):
+        return _condition(Type.READY, "False", *found)
     heads = sum(seen.is_ready(pod) for pod in observed.head_pods())
     workers = sum(seen.is_ready(pod) for pod in _listed_workers(cluster, observed))
     wanted = sum(groups.desired_pods(group) for group in cluster.spec.worker_group_specs)

@@ -56,7 +56,7 @@ def _operator(repository: pathlib.Path) -> tuple[catalog.Image, ...]:
 
 
 def test_ray_images_differ_by_version_only() -> None:
-    first, second = catalog.ray()
+    first, second, _ = catalog.ray()
     assert first.reference == "docker.io/rayproject/ray:2.46.0"
     assert second.reference == "docker.io/rayproject/ray:2.60.0"
     assert first.parent == second.parent

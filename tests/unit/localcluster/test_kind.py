@@ -32,6 +32,8 @@ def test_ray_images_are_pulled_and_the_operator_is_built(tmp_path: pathlib.Path)
         _load("rayproject/ray:2.46.0"),
         ("docker", "pull", "--quiet", "rayproject/ray:2.60.0"),
         _load("rayproject/ray:2.60.0"),
+        ("docker", "pull", "--quiet", "redis:7"),
+        _load("redis:7"),
     ]
 
 

@@ -145,6 +145,7 @@ def test_annotations_tell_version_hash_and_fault_tolerance() -> None:
         "mine": "1",
         names.HASH_ANNOTATION: hash_,
         names.FT_ENABLED_ANNOTATION: "true",
+        names.FT_NAMESPACE_ANNOTATION: builders.UID,
         names.VERSION_ANNOTATION: "test",
     }
     assert worker["annotations"] == {
@@ -256,6 +257,7 @@ def test_init_containers_know_the_head_and_workers_wait_last() -> None:
     assert "ray health-check" in script
     assert waiting == {
         "name": "wait-gcs-ready",
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "image": "img",
         "command": ["/bin/bash", "-c", "--"],
         "env": [{"name": "A", "value": "1"}, *address],
