@@ -29,13 +29,15 @@ class Reasons(NamedTuple):
 class Create:
     """Create an object; with `metadata.generateName` the name's suffix is drawn in `apply`.
 
-    So is a token, under `secret_key` in the data of a Secret, if a key is given.
+    So is a token, under `secret_key` in the data of a Secret, if a key is given. `otherwise` is
+    what to do if the namespace is going away, in which nothing can be made any more.
     """
 
     resource: records.Resource
     manifest: Manifest
     reasons: Reasons
     secret_key: str = ""
+    otherwise: "Action | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,6 +116,10 @@ class Applier:
             answer = await self._client.create(action.resource, namespace, manifest)
         except errors.AlreadyExists as error:
             return await self._adopt(action, manifest, error)
+        except errors.NamespaceEnds as error:
+            if action.otherwise is not None:
+                return await self._carry_out(action.otherwise)
+            return actions.Result(action=action, name=name, error=error)
         except errors.KubeError as error:
             return actions.Result(action=action, name=name, error=error)
         self._stores[action.resource].written(namespace, answer)

@@ -58,5 +58,9 @@ class Unavailable(KubeError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class NamespaceEnds(Forbidden):
+    """Nothing can be made in a namespace that is going away."""
+
+
 class NotLeading(Exception):
     """This replica's lease is too old to write under: drop the work, the new leader does it."""

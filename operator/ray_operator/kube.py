@@ -31,11 +31,20 @@ METADATA_ITEM = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
+class _Cause(msgspec.Struct):
+    reason: str = ""
+
+
+class _Details(msgspec.Struct):
+    causes: list[_Cause] = []
+
+
 class _Status(msgspec.Struct):
     """The part of a metav1.Status that tells errors apart."""
 
-    message: str = ""
     reason: str = ""
+    message: str = ""
+    details: _Details | None = None
 
 
 class RateLimit:
@@ -275,6 +284,9 @@ def _error(response: aiohttp.ClientResponse, body: bytes) -> errors.KubeError:
     message = status.message or f"HTTP {code}"
     if code == 409 and status.reason == "AlreadyExists":
         return errors.AlreadyExists(message, status=code)
+    causes = status.details.causes if status.details else ()
+    if code == 403 and any(each.reason == "NamespaceTerminating" for each in causes):
+        return errors.NamespaceEnds(message, status=code)
     if code == 429 or code >= 500:
         after = response.headers.get("Retry-After", "")
         return errors.Unavailable(

@@ -90,9 +90,8 @@ def plan(
         return actions.Plan(actions=(release,))
     if left <= timedelta():
         return actions.Plan(actions=(release,), events=(_forced(cluster),))
-    return _remove(cluster, observed, options=options, left=left) or actions.Plan(
-        actions=(release,)
-    )
+    removal = _remove(cluster, observed, options=options, left=left, release=release)
+    return removal or actions.Plan(actions=(release,))
 
 
 def _remove(
@@ -101,6 +100,7 @@ def _remove(
     *,
     options: settings.Settings,
     left: timedelta,
+    release: actions.Patch,
 ) -> actions.Plan | None:
     """Stop the head, whose GCS would write on, then run the Job; None when that is done."""
     if observed.head_pods():
@@ -110,7 +110,10 @@ def _remove(
         return actions.Plan(actions=doomed, requeue_after=left)
     if not observed.jobs:
         create = actions.Create(
-            resource=records.JOBS, manifest=job(cluster, settings=options), reasons=CREATE
+            resource=records.JOBS,
+            manifest=job(cluster, settings=options),
+            reasons=CREATE,
+            otherwise=release,
         )
         return actions.Plan(actions=(create,), requeue_after=left)
     if any(each.is_finished for each in observed.jobs):
