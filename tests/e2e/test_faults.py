@@ -53,7 +53,8 @@ def created(
     counts: dict[str, int] = {}
     for write in audit.writes(operator.user):
         ours = write.namespace == namespace and write.name.startswith(prefix)
-        if ours and write.verb == "create":
+        # Services are made by server-side apply, which answers 201 then.
+        if ours and (write.verb == "create" or write.code == 201):
             counts[write.resource] = counts.get(write.resource, 0) + 1
     return {key: count for key, count in counts.items() if key in {"pods", "services"}}
 

@@ -11,7 +11,7 @@ from tests.support import cluster as clusters
 from tests.support import operators, ray
 
 CRIPPLED = "crippled-operator"
-RIGHT_LESS = ("services", "create")
+RIGHT_LESS = ("pods", "create")
 MINUTE = timedelta(minutes=1)
 
 
