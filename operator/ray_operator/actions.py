@@ -155,6 +155,15 @@ def makes(action: Action) -> bool:
     return isinstance(action, Create) or (isinstance(action, Apply) and action.is_new)
 
 
+def told(failure: Result) -> str:
+    """Say what failed and why, without the suffix drawn for this attempt: each would be news."""
+    assert failure.error is not None
+    manifest = failure.action.manifest if isinstance(failure.action, Create) else {}
+    stem = manifest.get("metadata", {}).get("generateName")
+    name = f"{stem}…" if stem else failure.name
+    return f"{name}: {failure.error.message.replace(failure.name, name)}"
+
+
 def _verb(action: Action) -> str:
     if makes(action):
         return "Create"

@@ -35,13 +35,13 @@ def change(api: clusters.Cluster, name: str, **spec: object) -> None:
 
 def test_a_token_is_drawn_once_and_given_to_every_container(api: clusters.Cluster) -> None:
     auth = {"spec/authOptions": {"mode": "token"}, "spec/workerGroupSpecs/0/replicas": 1}
-    api.apply(example.manifest("RayCluster", auth, name="auth"), "default")
-    secret = wait_for(api, "secrets", "auth")
+    api.apply(example.manifest("RayCluster", auth, name="token"), "default")
+    secret = wait_for(api, "secrets", "token")
     assert len(base64.b64decode(base64.b64decode(secret["data"]["auth_token"]))) == 32
     pods = api.wait(
         lambda: (
             found
-            if len(found := api.list("pods", "default", labels="ray.io/cluster=auth")) == 2
+            if len(found := api.list("pods", "default", labels="ray.io/cluster=token")) == 2
             else None
         ),
         within=SOON,
@@ -53,10 +53,10 @@ def test_a_token_is_drawn_once_and_given_to_every_container(api: clusters.Cluste
             env = {entry["name"]: entry for entry in each["env"]}
             assert env["RAY_AUTH_MODE"]["value"] == "token"
             reference = env["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"]
-            assert (reference["name"], reference["key"]) == ("auth", "auth_token")
-    change(api, "auth", headServiceAnnotations={"a": "b"})
-    wait_annotation(api, "services", "auth-head-svc", "a", "b")
-    assert wait_for(api, "secrets", "auth")["data"] == secret["data"]
+            assert (reference["name"], reference["key"]) == ("token", "auth_token")
+    change(api, "token", headServiceAnnotations={"a": "b"})
+    wait_annotation(api, "services", "token-head-svc", "a", "b")
+    assert wait_for(api, "secrets", "token")["data"] == secret["data"]
 
 
 def wait_annotation(

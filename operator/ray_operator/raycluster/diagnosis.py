@@ -35,8 +35,7 @@ def diagnose(
 ) -> Diagnosis | None:
     """Return the first cause there is: what was refused, then the head's, then a worker's."""
     for failure in outcome.failures:
-        assert failure.error is not None
-        if found := _refused(failure.action, failure.error.message):
+        if found := _refused(failure):
             return found
     for pod in [*observed.head_pods(), *observed.worker_pods()]:
         if found := _of_pod(cluster, pod):
@@ -44,14 +43,14 @@ def diagnose(
     return None
 
 
-def _refused(action: actions.Action, message: str) -> Diagnosis | None:
-    if not actions.makes(action):
+def _refused(failure: actions.Result) -> Diagnosis | None:
+    if not actions.makes(failure.action):
         return None
-    kind = action.resource.kind
+    kind, message = failure.action.resource.kind, actions.told(failure)
     if "exceeded quota" in message:
         hint = "ask for less, or have the ResourceQuota raised"
-        return Diagnosis("QuotaExceeded", f"{kind} refused: {message}: {hint}")
-    return Diagnosis("CreateRefused", f"{kind} refused by the API server: {message}")
+        return Diagnosis("QuotaExceeded", f"{kind} {message}: {hint}")
+    return Diagnosis("CreateRefused", f"{kind} {message}")
 
 
 def _of_pod(cluster: api.RayCluster, pod: records.Pod) -> Diagnosis | None:

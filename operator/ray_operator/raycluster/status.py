@@ -201,18 +201,9 @@ def _conditions(
         first = failures[0]
         assert first.error is not None
         reason = first.action.reasons.condition
-        message = _failure(first)
+        message = actions.told(first)
         found.append(_condition(Type.REPLICA_FAILURE, "True", reason, message))
     return found
-
-
-def _failure(result: actions.Result) -> str:
-    """Say what failed, without the suffix drawn for this attempt: each would be news."""
-    assert result.error is not None
-    manifest = result.action.manifest if isinstance(result.action, actions.Create) else {}
-    stem = manifest.get("metadata", {}).get("generateName")
-    name = f"{stem}…" if stem else result.name
-    return f"{name}: {result.error.message.replace(result.name, name)}"
 
 
 def _is_in_the_way(container: records.Container, *, ray: str) -> bool:

@@ -132,23 +132,29 @@ def test_the_head_comes_before_workers() -> None:
 
 
 def refused(message: str) -> actions.Outcome:
-    create = actions.Create(resource=records.PODS, manifest={}, reasons=turnover.CREATE_WORKER)
+    manifest = {"metadata": {"generateName": "demo-"}}
+    create = actions.Create(
+        resource=records.PODS, manifest=manifest, reasons=turnover.CREATE_WORKER
+    )
     error = errors.Forbidden(message)
-    return actions.Outcome(results=(actions.Result(action=create, name="a", error=error),))
+    return actions.Outcome(results=(actions.Result(action=create, name="demo-xyz", error=error),))
 
 
 @pytest.mark.parametrize(
     ("error", "reason", "message"),
     [
         (
-            "exceeded quota: none",
+            "pods demo-xyz refused, exceeded quota: none",
             "QuotaExceeded",
-            "Pod refused: exceeded quota: none: ask for less, or have the ResourceQuota raised",
+            (
+                "Pod demo-…: pods demo-… refused, exceeded quota: none: ask for less, or have the"
+                " ResourceQuota raised"
+            ),
         ),
         (
             "admission webhook denied",
             "CreateRefused",
-            "Pod refused by the API server: admission webhook denied",
+            "Pod demo-…: admission webhook denied",
         ),
     ],
 )
