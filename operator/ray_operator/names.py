@@ -28,6 +28,8 @@ WORKER = "worker"
 
 SERVE_SERVICE_ANNOTATION = "ray.io/enable-serve-service"
 CONTENT_HASH_ANNOTATION = "ray-operator.io/content-hash"
+FAILURES_ANNOTATION = "ray-operator.io/failures"
+GROUP_HASH_ANNOTATION = "ray-operator.io/group-hash"
 PAUSED_ANNOTATION = "ray-operator.io/paused"
 DELETE_ORPHANS_ANNOTATION = "ray-operator.io/delete-orphaned-worker-groups"
 KEEP_HEAD_ANNOTATION = "ray.io/disable-provisioned-head-restart"

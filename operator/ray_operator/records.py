@@ -61,6 +61,7 @@ class Ended(msgspec.Struct, frozen=True):
     reason: str = ""
     message: str = ""
     exit_code: int = 0
+    finished_at: datetime | None = None
 
 
 class Container(msgspec.Struct, frozen=True):
@@ -88,6 +89,7 @@ class Pod(msgspec.Struct, frozen=True):
         phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
         ready: the Ready condition's status; None while there is no such condition.
         unscheduled: why no node takes it; empty once one did, or while nobody tried.
+        disrupted: why the cluster ends it through no fault of its own (DisruptionTarget); else "".
         deletion_at: when the API server will have let it go (includes the grace period).
     """
 
@@ -111,6 +113,7 @@ class Pod(msgspec.Struct, frozen=True):
     ready_reason: str = ""
     ready_message: str = ""
     unscheduled: str = ""
+    disrupted: str = ""
     containers: tuple[Container, ...] = ()
 
 

@@ -85,6 +85,7 @@ class _StateDetail(msgspec.Struct, rename="camel"):
     reason: str = ""
     message: str = ""
     exit_code: int | None = None
+    finished_at: datetime | None = None
 
 
 class _State(msgspec.Struct):
@@ -113,7 +114,9 @@ class _ContainerStatus(msgspec.Struct, rename="camel"):
             reason=detail.reason,
             message=detail.message,
             exit_code=detail.exit_code,
-            ended=records.Ended(end.reason, end.message, end.exit_code or 0) if end else None,
+            ended=records.Ended(end.reason, end.message, end.exit_code or 0, end.finished_at)
+            if end
+            else None,
         )
 
 
@@ -182,6 +185,7 @@ def pod(data: bytes | msgspec.Raw) -> records.Pod:
     metadata, status = decoded.metadata, decoded.status
     said = {item.type: item for item in status.conditions}
     ready, placed = said.get("Ready"), said.get("PodScheduled")
+    target = said.get("DisruptionTarget")
     assert metadata.creation_timestamp is not None
     return records.Pod(
         namespace=metadata.namespace,
@@ -204,6 +208,7 @@ def pod(data: bytes | msgspec.Raw) -> records.Pod:
         ready_reason=ready.reason if ready else "",
         ready_message=ready.message if ready else "",
         unscheduled=placed.message if placed and placed.status == "False" else "",
+        disrupted=target.reason if target and target.status == "True" else "",
         containers=tuple(
             item.record() for item in (*status.init_container_statuses, *status.container_statuses)
         ),

@@ -9,8 +9,8 @@ All builders take a cluster for which `api.validation.raycluster.errors` is empt
 Source: KubeRay 1.7, Pod construction.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
@@ -19,6 +19,13 @@ from ray_operator.raycluster import auth, containers, environment, metadata, ser
 head_service = services.head_service
 headless_service = services.headless_service
 serve_service = services.serve_service
+
+
+class Place(NamedTuple):
+    """What tells a worker from the others of its group: where it stands, and after whom."""
+
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
 
 
 def head_pod(cluster: api.RayCluster, *, settings: settings.Settings) -> dict[str, Any]:
@@ -32,28 +39,35 @@ def head_pod(cluster: api.RayCluster, *, settings: settings.Settings) -> dict[st
         name = {"name": stem}
     else:
         name = {"generateName": f"{stem}-"}
-    return _pod(cluster, group, name=name, labels={}, settings=settings)
+    return _pod(cluster, group, name=name, settings=settings)
 
 
 def worker_pods(
     cluster: api.RayCluster,
     group: api.WorkerGroupSpec,
     *,
-    labels: Sequence[dict[str, str]],
+    places: Sequence[Place],
     settings: settings.Settings,
 ) -> list[dict[str, Any]]:
-    """Return worker Pods of the group, one for each of the `labels` that tell their places.
+    """Return worker Pods of the group, one for each of the places.
 
-    They share all but these labels, so that a thousand cost little more than one.
+    They share all but these, so that a thousand cost little more than one.
     """
-    if not labels:
+    if not places:
         return []
     stem = names.worker_pod(cluster.metadata.name, group.group_name)
-    one = _pod(cluster, group, name={"generateName": f"{stem}-"}, labels={}, settings=settings)
+    one = _pod(cluster, group, name={"generateName": f"{stem}-"}, settings=settings)
     metadata = one["metadata"]
     return [
-        {**one, "metadata": {**metadata, "labels": {**metadata["labels"], **each}}}
-        for each in labels
+        {
+            **one,
+            "metadata": {
+                **metadata,
+                "labels": {**metadata["labels"], **place.labels},
+                "annotations": {**metadata["annotations"], **place.annotations},
+            },
+        }
+        for place in places
     ]
 
 
@@ -62,7 +76,6 @@ def _pod(
     group: api.GroupSpec,
     *,
     name: dict[str, str],
-    labels: dict[str, str],
     settings: settings.Settings,
 ) -> dict[str, Any]:
     template = group.template
@@ -74,7 +87,7 @@ def _pod(
         "metadata": metadata.child(
             cluster,
             {**{key: given[key] for key in given if key != "name"}, **name},
-            labels={**metadata.pod_labels(cluster, group), **labels},
+            labels=metadata.pod_labels(cluster, group),
             annotations=annotations,
         ),
         "spec": _pod_spec(

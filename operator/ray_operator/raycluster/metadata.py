@@ -56,15 +56,16 @@ def pod_labels(cluster: api.RayCluster, group: api.GroupSpec) -> dict[str, str]:
 def pod_annotations(
     cluster: api.RayCluster, group: api.GroupSpec, *, settings: settings.Settings
 ) -> dict[str, str]:
-    """Return a Pod's annotations: the template's, ours, and the spec's hash.
+    """Return a Pod's annotations: the template's, ours, and the hashes.
 
-    The hash is on workers too: a head that was replaced between an edit and its discovery must
-    not hide that the workers are of the old spec.
+    The spec's hash is on workers too: a head that was replaced between an edit and its discovery
+    must not hide that the workers are of the old spec.
     """
     annotations = {
         names.DEFAULT_CONTAINER_ANNOTATION: group.ray_container["name"],
         **(_template_metadata(group).get("annotations") or {}),
         names.HASH_ANNOTATION: spec_hash.spec_hash(cluster.spec),
+        names.GROUP_HASH_ANNOTATION: spec_hash.group_hash(cluster.spec, group),
     }
     if _is_truthy(cluster.metadata.annotations, names.OVERWRITE_COMMAND_ANNOTATION):
         annotations[names.OVERWRITE_COMMAND_ANNOTATION] = "true"

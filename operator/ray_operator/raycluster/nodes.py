@@ -1,11 +1,10 @@
 """Decide about the Pods of one active RayCluster: its head and its workers, one by one.
 
-Owns: which Pods to create and delete for their numbers and health, and why. Does not own: cases in
-which all Pods go (`plan`), or what Pods look like (`desired`). Invariant: applying the actions and
-deciding again gives, after finitely many rounds, none.
+Owns: which workers to create and delete for their numbers and health, and why. Does not own: the
+head (`head`), cases in which all Pods go (`plan`), or what Pods look like (`desired`). Invariant:
+applying the actions and deciding again gives, after finitely many rounds, none.
 
-Workers that terminate don't count, as in a ReplicaSet, so a replacement starts at once. A head
-that terminates does count: two heads behind one Service would split the cluster.
+Workers that terminate don't count, as in a ReplicaSet, so a replacement starts at once.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from datetime import datetime
 
 from ray_operator import actions, conditions, names, records, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import desired, groups, replicas, turnover
+from ray_operator.raycluster import backoff, desired, groups, head, replicas, turnover
 from ray_operator.raycluster import observed as seen
 
 PROVISIONED = "RayClusterProvisioned"
@@ -26,7 +25,7 @@ def plan(
     if not observed.head_pods() and _keeps_lost_head(cluster):
         return actions.Plan()
     plans = [
-        _head(cluster, observed, options=options, now=now),
+        head.plan(cluster, observed, options=options, now=now),
         *(
             _group(cluster, group, observed.worker_pods(group.group_name), options, now)
             for group in cluster.spec.worker_group_specs
@@ -59,41 +58,6 @@ def _orphans(cluster: api.RayCluster, observed: seen.Observed) -> actions.Plan:
     )
 
 
-def _head(
-    cluster: api.RayCluster,
-    observed: seen.Observed,
-    *,
-    options: settings.Settings,
-    now: datetime,
-) -> actions.Plan:
-    """Keep exactly one head; replace it only when the old one can no longer run."""
-    present = [
-        pod for pod in observed.head_pods() if not seen.is_stuck(pod, options=options, now=now)
-    ]
-    living = [pod for pod in present if pod.deletion_at is None]
-    broken, rest, wait = turnover.sort_broken(living, options=options, now=now)
-    best_first = sorted(rest, key=lambda pod: (pod.ready is not True, pod.created_at))
-    doomed = [
-        *(turnover.delete(pod, turnover.DELETE_HEAD, turnover.describe(pod)) for pod in broken),
-        *(turnover.delete(pod, turnover.DELETE_HEAD, "a second head") for pod in best_first[1:]),
-    ]
-    terminating = [pod for pod in present if pod.deletion_at is not None]
-    blocked = any(not seen.is_finished(pod) for pod in [*broken, *terminating])
-    if best_first or blocked:
-        return actions.Plan(
-            actions=tuple(doomed),
-            requeue_after=turnover.soonest(
-                wait, turnover.until_stuck(terminating, options=options, now=now)
-            ),
-        )
-    create = actions.Create(
-        resource=records.PODS,
-        manifest=desired.head_pod(cluster, settings=options),
-        reasons=turnover.CREATE_HEAD,
-    )
-    return actions.Plan(actions=(*doomed, create), requeue_after=wait)
-
-
 def _group(
     cluster: api.RayCluster,
     group: api.WorkerGroupSpec,
@@ -101,33 +65,40 @@ def _group(
     options: settings.Settings,
     now: datetime,
 ) -> actions.Plan:
-    """Bring one worker group to its number of Pods."""
+    """Bring one worker group to its number of Pods.
+
+    A broken Pod goes after its successor was made, which carries on its count of failures.
+    """
     if groups.is_multi_host(group, options):
         return replicas.plan(cluster, group, pods, options=options, now=now)
     living = [pod for pod in pods if pod.deletion_at is None]
     listed = set(group.scale_strategy.workers_to_delete) if group.scale_strategy else set()
     dismissed = [pod for pod in living if pod.name in listed]
-    broken, running, wait = turnover.sort_broken(
-        [pod for pod in living if pod.name not in listed], options=options, now=now
+    health = turnover.sort_broken(
+        [pod for pod in living if pod.name not in listed],
+        backoff.of_workers(cluster.spec, group, options=options),
+        now=now,
     )
-    missing = groups.desired_pods(group) - len(running)
+    missing = groups.desired_pods(group) - len(health.rest)
     surplus: Sequence[records.Pod] = ()
     autoscaler_decides = cluster.spec.enable_in_tree_autoscaling and not options.random_pod_delete
     if missing < 0 and not autoscaler_decides:
-        surplus = sorted(running, key=_kindness)[:-missing]
+        surplus = sorted(health.rest, key=_kindness)[:-missing]
+    indices = turnover.free_indices(health.rest, missing)
+    failures = turnover.failures_by_index(health.broken, indices)
     places = [
-        {names.REPLICA_INDEX_LABEL: str(index)} for index in turnover.free_indices(running, missing)
+        desired.Place(
+            labels={names.REPLICA_INDEX_LABEL: str(index)},
+            annotations=backoff.annotation(failures.get(index, 0)),
+        )
+        for index in indices
     ]
-    manifests = desired.worker_pods(cluster, group, labels=places, settings=options)
+    manifests = desired.worker_pods(cluster, group, places=places, settings=options)
     return actions.Plan(
         actions=(
             *(
                 turnover.delete(pod, turnover.DELETE_WORKER, "listed in workersToDelete")
                 for pod in dismissed
-            ),
-            *(
-                turnover.delete(pod, turnover.DELETE_WORKER, turnover.describe(pod))
-                for pod in broken
             ),
             *(
                 turnover.delete(
@@ -141,8 +112,12 @@ def _group(
                 )
                 for manifest in manifests
             ),
+            *(
+                turnover.delete(pod, turnover.DELETE_WORKER, turnover.describe(pod))
+                for pod, _ in health.broken
+            ),
         ),
-        requeue_after=wait,
+        requeue_after=health.wait,
     )
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from ray_operator import actions, names, records, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import desired, groups, turnover
+from ray_operator.raycluster import backoff, desired, groups, turnover
 
 LABEL = actions.Reasons("LabelledPod", "FailedToLabelPod", "FailedLabelPod")
 
@@ -33,8 +33,9 @@ def plan(
     living = [pod for pod in pods if pod.deletion_at is None]
     if labels := _missing_labels(group, living, now=now):
         return labels
-    broken, _, wait = turnover.sort_broken(living, options=options, now=now)
-    reasons = _reasons(group, broken)
+    judge = backoff.of_workers(cluster.spec, group, options=options)
+    health = turnover.sort_broken(living, judge, now=now)
+    reasons = _reasons(group, [pod for pod, _ in health.broken])
     whole, doomed = [], []
     for replica in _replicas(living).values():
         why = next((reasons[pod.name] for pod in replica if pod.name in reasons), "")
@@ -52,16 +53,22 @@ def plan(
         turnover.delete(pod, turnover.DELETE_WORKER, why) for replica in surplus for pod in replica
     ]
     indices = turnover.free_indices((replica[0] for replica in whole), missing)
+    failures = turnover.failures_by_index(health.broken, indices)
     places = [
-        {**_labels(cluster.metadata.uid, group, index, now=now), names.HOST_INDEX_LABEL: str(host)}
+        desired.Place(
+            labels={**labels, names.HOST_INDEX_LABEL: str(host)},
+            annotations=backoff.annotation(failures.get(index, 0)),
+        )
         for index in indices
+        for labels in [_labels(cluster.metadata.uid, group, index, now=now)]
         for host in range(groups.hosts(group))
     ]
     created = [
         actions.Create(resource=records.PODS, manifest=manifest, reasons=turnover.CREATE_WORKER)
-        for manifest in desired.worker_pods(cluster, group, labels=places, settings=options)
+        for manifest in desired.worker_pods(cluster, group, places=places, settings=options)
     ]
-    return actions.Plan(actions=(*doomed, *created), requeue_after=wait)
+    # The successors carry on the count of failures, so they come first.
+    return actions.Plan(actions=(*created, *doomed), requeue_after=health.wait)
 
 
 def _reasons(group: api.WorkerGroupSpec, broken: Iterable[records.Pod]) -> Mapping[str, str]:

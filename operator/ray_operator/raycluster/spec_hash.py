@@ -11,6 +11,7 @@ import hashlib
 import json
 from typing import Any
 
+from ray_operator.api import base
 from ray_operator.api import raycluster as api
 
 _SPEC = {
@@ -38,17 +39,56 @@ _POD = {"schedulingGates", "tolerations"}  # Kueue writes them
 
 def spec_hash(spec: api.RayClusterSpec) -> str:
     """Hash the spec; 32 characters of base32hex, as a label or annotation value."""
-    written = spec.model_dump(
-        mode="json", by_alias=True, exclude_unset=True, exclude_defaults=True, exclude_none=True
+    return _hash(
+        {
+            **_shared(spec),
+            "headGroupSpec": _group(_written(spec.head_group_spec), _HEAD),
+            "workerGroupSpecs": [
+                _group(_written(each), _WORKERS) for each in spec.worker_group_specs
+            ],
+        }
     )
+
+
+def group_hash(spec: api.RayClusterSpec, group: api.GroupSpec) -> str:
+    """Hash what the Pods of one group, or the head, depend on; shaped as `spec_hash`'s."""
+    shared = _shared(spec)
+    if group is spec.head_group_spec:
+        return _hash({**shared, "group": _group(_written(group), _HEAD)})
+    autoscaler, store = shared.pop("autoscalerOptions", {}), "gcsFaultToleranceOptions"
+    return _hash(
+        {
+            **shared,
+            "autoscalerVersion": autoscaler.get("version"),
+            "group": _group(_written(group), _WORKERS),
+            "headPort": spec.head_group_spec.ray_start_params.get("port"),
+            store: store in shared,
+        }
+    )
+
+
+def _shared(spec: api.RayClusterSpec) -> dict[str, Any]:
+    """Return what counts outside of the groups."""
+    written = _written(spec, exclude={"head_group_spec", "worker_group_specs"})
     counted = _without(written, _SPEC)
-    counted["headGroupSpec"] = _group(written["headGroupSpec"], _HEAD)
     counted["headServiceName"] = _head_service_name(spec)
-    counted["workerGroupSpecs"] = [
-        _group(each, _WORKERS) for each in written.get("workerGroupSpecs", [])
-    ]
     if "autoscalerOptions" in counted:
         counted["autoscalerOptions"] = _without(counted["autoscalerOptions"], _AUTOSCALER)
+    return counted
+
+
+def _written(part: base.Model, exclude: set[str] | None = None) -> dict[str, Any]:
+    return part.model_dump(
+        mode="json",
+        by_alias=True,
+        exclude=exclude,
+        exclude_unset=True,
+        exclude_defaults=True,
+        exclude_none=True,
+    )
+
+
+def _hash(counted: dict[str, Any]) -> str:
     text = json.dumps(counted, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha1(text.encode(), usedforsecurity=False).digest()
     return base64.b32hexencode(digest).decode()

@@ -1,14 +1,16 @@
 """Which Pods are due to be replaced, how that is told, and which places are free.
 
 Owns: the judgement of single Pods, deletions with their reasons, replica indices. Does not own: how
-many Pods there shall be (`nodes`, `replicas`). Invariant: pure; what fails at once is replaced at a
-measured pace. Source: KubeRay 1.7, Pod reconciliation.
+many Pods there shall be (`nodes`, `replicas`) or how long a broken one waits (`backoff`).
+Invariant: pure. Source: KubeRay 1.7, Pod reconciliation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from ray_operator import actions, names, records, settings
+from ray_operator.raycluster import backoff
 from ray_operator.raycluster import observed as seen
 
 CREATE_HEAD = actions.Reasons("CreatedHeadPod", "FailedToCreateHeadPod", "FailedCreateHeadPod")
@@ -21,24 +23,36 @@ DELETE_WORKER = actions.Reasons(
 )
 
 
+class Health(NamedTuple):
+    """Pods sorted: those to replace now with their failures in a row, the rest, and a wait."""
+
+    broken: Sequence[tuple[records.Pod, int]]
+    rest: Sequence[records.Pod]
+    wait: timedelta | None
+
+
 def sort_broken(
-    pods: Iterable[records.Pod], *, options: settings.Settings, now: datetime
-) -> tuple[list[records.Pod], list[records.Pod], timedelta | None]:
+    pods: Iterable[records.Pod],
+    judge: Callable[[records.Pod], backoff.Verdict],
+    *,
+    now: datetime,
+) -> Health:
     """Split into Pods to replace now and the rest; and when to look again for the rest.
 
-    A Pod that broke right after its creation keeps its place until its pace is over: what fails
-    at once would otherwise be created and deleted without end.
+    A broken Pod keeps its place until its successor is due.
     """
     broken, rest, wait = [], [], None
     for pod in pods:
         if not seen.is_broken(pod):
             rest.append(pod)
-        elif (left := pod.created_at + options.replace_pace - now) > timedelta():
+            continue
+        verdict = judge(pod)
+        if verdict.due > now:
             rest.append(pod)
-            wait = soonest(wait, left)
+            wait = soonest(wait, verdict.due - now)
         else:
-            broken.append(pod)
-    return broken, rest, wait
+            broken.append((pod, verdict.failures))
+    return Health(broken, rest, wait)
 
 
 def until_stuck(
@@ -61,6 +75,25 @@ def free_indices(pods: Iterable[records.Pod], count: int) -> list[int]:
     used = {index(pod) for pod in pods}
     free = (index for index in range(len(used) + max(count, 0)) if index not in used)
     return [index for index, _ in zip(free, range(max(count, 0)), strict=False)]
+
+
+def failures_by_index(
+    broken: Iterable[tuple[records.Pod, int]], free: Iterable[int]
+) -> dict[int, int]:
+    """Map replica indices to the failures in a row of their former Pods.
+
+    Those of Pods without an index, as older operators made them, go to the first of `free`.
+    """
+    found: dict[int, int] = {}
+    lost: list[int] = []
+    for pod, failures in broken:
+        at = index(pod)
+        if at < 0:
+            lost.append(failures)
+        else:
+            found[at] = max(found.get(at, 0), failures)
+    others = (at for at in free if at not in found)
+    return found | dict(zip(others, lost, strict=False))
 
 
 def index(pod: records.Pod) -> int:

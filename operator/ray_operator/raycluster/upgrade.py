@@ -54,6 +54,16 @@ def stamps(
 ) -> dict[str, str]:
     """Return the annotations that make a Pod's hash ours."""
     stamps = {names.HASH_ANNOTATION: spec_hash.spec_hash(cluster.spec)}
+    if group := group_of(cluster.spec, pod):
+        stamps[names.GROUP_HASH_ANNOTATION] = spec_hash.group_hash(cluster.spec, group)
     if pod.labels.get(names.NODE_TYPE_LABEL) == names.HEAD:
         stamps[names.VERSION_ANNOTATION] = options.version
     return stamps
+
+
+def group_of(spec: api.RayClusterSpec, pod: records.Pod) -> api.GroupSpec | None:
+    """Return the group that the Pod is of, None when the spec doesn't list it."""
+    if pod.labels.get(names.NODE_TYPE_LABEL) == names.HEAD:
+        return spec.head_group_spec
+    name = pod.labels.get(names.GROUP_LABEL)
+    return next((each for each in spec.worker_group_specs if each.group_name == name), None)

@@ -29,7 +29,7 @@ def worker_pod(cluster: api.RayCluster, **options: Any) -> dict[str, Any]:
     (worker,) = desired.worker_pods(
         cluster,
         cluster.spec.worker_group_specs[0],
-        labels=[{names.REPLICA_INDEX_LABEL: "7"}],
+        places=[desired.Place({names.REPLICA_INDEX_LABEL: "7"})],
         settings=settings.Settings(version="test", **options),
     )
     return worker
@@ -140,6 +140,8 @@ def test_annotations_tell_version_hash_and_fault_tolerance() -> None:
     )
     head_, worker = head_pod(cluster)["metadata"], worker_pod(cluster)["metadata"]
     hash_ = worker["annotations"][names.HASH_ANNOTATION]
+    own_hashes = [each["annotations"].pop(names.GROUP_HASH_ANNOTATION) for each in (head_, worker)]
+    assert len({hash_, *own_hashes}) == 3
     assert head_["annotations"] == {
         names.DEFAULT_CONTAINER_ANNOTATION: "ray",
         "mine": "1",

@@ -64,6 +64,12 @@ MEANT = [
         "workers tell their spec too, so that a head replaced in time hides nothing",
     ),
     Difference(
+        f"metadata.annotations.{names.GROUP_HASH_ANNOTATION}",
+        ANY,
+        ABSENT,
+        "tells which groups a change is about",
+    ),
+    Difference(
         f"metadata.annotations.{names.CONTENT_HASH_ANNOTATION}",
         ANY,
         ABSENT,
@@ -212,7 +218,9 @@ def built(cluster: api.RayCluster, theirs: dict[str, Any]) -> dict[str, Any]:
         if key in labels
     }
     group = groups[labels[names.GROUP_LABEL]]
-    (worker,) = desired.worker_pods(cluster, group, labels=[place], settings=SETTINGS)
+    (worker,) = desired.worker_pods(
+        cluster, group, places=[desired.Place(place)], settings=SETTINGS
+    )
     return worker
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ray_operator import actions, records
+from ray_operator import actions, names, records
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import observed as seen
@@ -15,8 +15,16 @@ from tests.unit import builders
 SOON = builders.NOW - timedelta(seconds=3)
 
 
-def decide(cluster: api.RayCluster, *pods: records.Pod, service: bool = True) -> actions.Plan:
-    services = (builders.head_service(),) if service else ()
+COUNTED = builders.head_service(annotations={names.FAILURES_ANNOTATION: "1 uid-old"})
+
+
+def decide(
+    cluster: api.RayCluster,
+    *pods: records.Pod,
+    service: bool = True,
+    head_service: records.Service | None = None,
+) -> actions.Plan:
+    services = (head_service or builders.head_service(),) if service else ()
     observed = seen.Observed(pods=pods, services=services)
     return plan.plan(cluster, observed, builders.SETTINGS, builders.NOW)
 
@@ -120,9 +128,12 @@ def test_a_head_stuck_in_termination_on_a_dead_node_no_longer_counts() -> None:
     assert told(decide(cluster, stuck)) == [("CreatedHeadPod", "demo-head-")]
 
 
-def test_a_failed_head_is_deleted_and_replaced_in_one_pass() -> None:
-    cluster = builders.raycluster(groups=[])
-    assert told(decide(cluster, builders.pod("old", phase="Failed"))) == [
+def test_a_failed_head_is_counted_and_then_replaced_in_one_pass() -> None:
+    cluster, failed = builders.raycluster(groups=[]), builders.pod("old", phase="Failed")
+    counting = decide(cluster, failed)
+    assert told(counting) == [("CountedFailure", "demo-head-svc")]
+    assert counting.requeue_after == timedelta()
+    assert told(decide(cluster, failed, head_service=COUNTED)) == [
         ("DeletedHeadPod", "old"),
         ("CreatedHeadPod", "demo-head-"),
     ]
@@ -131,7 +142,7 @@ def test_a_failed_head_is_deleted_and_replaced_in_one_pass() -> None:
 def test_a_head_whose_ray_stopped_for_good_is_deleted_but_may_still_run_a_sidecar() -> None:
     ray = records.Container("ray-head", state="terminated", reason="Error", exit_code=1)
     head = builders.pod("old", restart_policy="Never", ready=False, containers=(ray,))
-    decided = decide(builders.raycluster(groups=[]), head)
+    decided = decide(builders.raycluster(groups=[]), head, head_service=COUNTED)
     assert told(decided) == [("DeletedHeadPod", "old")]
     (delete,) = decided.actions
     assert isinstance(delete, actions.Delete)

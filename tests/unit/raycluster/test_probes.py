@@ -29,7 +29,9 @@ def cluster_of(*, version: str | None, image: str = "img", **more: Any) -> Any:
 def pods(cluster: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     (group,) = cluster.spec.worker_group_specs
     head = desired.head_pod(cluster, settings=builders.SETTINGS)
-    (worker,) = desired.worker_pods(cluster, group, labels=[{}], settings=builders.SETTINGS)
+    (worker,) = desired.worker_pods(
+        cluster, group, places=[desired.Place()], settings=builders.SETTINGS
+    )
     return container(head), container(worker)
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,11 +22,16 @@ RUNNING: dict[str, Any] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class World:
-    """Pods and Services as they would be read back from the API server."""
+    """Pods and Services as they would be read back from the API server.
+
+    Pods that are made have the given age at once.
+    """
 
     observed: seen.Observed = dataclasses.field(default_factory=seen.Observed)
     status: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     serial: int = 0
+    now: datetime = builders.NOW
+    age: timedelta = timedelta(minutes=5)
 
     def apply(self, todo: Sequence[actions.Action]) -> "World":
         world = self
@@ -47,7 +52,7 @@ class World:
     def say(self, cluster: api.RayCluster) -> "World":
         """Write the status, as a pass does in the end."""
         outcome = actions.Outcome()
-        said = status.next_status(self.seen_by(cluster), self.observed, outcome, builders.NOW)
+        said = status.next_status(self.seen_by(cluster), self.observed, outcome, self.now)
         return dataclasses.replace(self, status=said or {})
 
     def seen_by(self, cluster: api.RayCluster) -> api.RayCluster:
@@ -78,7 +83,7 @@ class World:
         meta |= {
             "uid": f"uid-{serial}",
             "resourceVersion": str(serial),
-            "creationTimestamp": (builders.NOW - timedelta(minutes=5)).isoformat(),
+            "creationTimestamp": (self.now - self.age).isoformat(),
         }
         status = RUNNING if action.resource == records.PODS else {}
         data = msgspec.json.encode({**action.manifest, "metadata": meta, "status": status})
@@ -116,7 +121,7 @@ class World:
             observed = dataclasses.replace(self.observed, others=others)
             return dataclasses.replace(self, observed=observed)
         pods = tuple(
-            msgspec.structs.replace(pod, deletion_at=builders.NOW) if pod.uid == action.uid else pod
+            msgspec.structs.replace(pod, deletion_at=self.now) if pod.uid == action.uid else pod
             for pod in self.observed.pods
         )
         return dataclasses.replace(self, observed=dataclasses.replace(self.observed, pods=pods))
@@ -124,18 +129,24 @@ class World:
     def _patch(self, action: actions.Patch) -> "World":
         change = action.change["metadata"]
 
-        def changed(pod: records.Pod) -> records.Pod:
-            labels = {**pod.labels, **change.get("labels", {})}
-            annotations = {**pod.annotations, **change.get("annotations", {})}
-            return msgspec.structs.replace(pod, labels=labels, annotations=annotations)
+        def changed(item: Any) -> Any:
+            if item.uid != action.uid:
+                return item
+            labels = {**item.labels, **change.get("labels", {})}
+            annotations = {**item.annotations, **change.get("annotations", {})}
+            return msgspec.structs.replace(item, labels=labels, annotations=annotations)
 
-        pods = tuple(changed(pod) if pod.uid == action.uid else pod for pod in self.observed.pods)
-        return dataclasses.replace(self, observed=dataclasses.replace(self.observed, pods=pods))
+        observed = dataclasses.replace(
+            self.observed,
+            pods=tuple(map(changed, self.observed.pods)),
+            services=tuple(map(changed, self.observed.services)),
+        )
+        return dataclasses.replace(self, observed=observed)
 
 
 def decide(cluster: api.RayCluster, world: World) -> actions.Plan:
     seen = world.seen_by(cluster)
-    return plan.plan(seen, world.observed, builders.SETTINGS, builders.NOW)
+    return plan.plan(seen, world.observed, builders.SETTINGS, world.now)
 
 
 def converge(cluster: api.RayCluster, world: World, *, crash_after: int | None = None) -> World:

@@ -1,0 +1,84 @@
+"""Decide about the head of one active RayCluster.
+
+Owns: when the one head is made and when it is replaced. Does not own: the workers (`nodes`), or
+what a head looks like (`desired`). Invariant: never two heads that could both run: behind one
+Service they would split the cluster. A head that terminates counts until it is given up as stuck.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from ray_operator import actions, records, settings
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import backoff, desired, spec_hash, turnover
+from ray_operator.raycluster import observed as seen
+
+
+def plan(
+    cluster: api.RayCluster,
+    observed: seen.Observed,
+    *,
+    options: settings.Settings,
+    now: datetime,
+) -> actions.Plan:
+    """Keep exactly one head; replace it only when the old one can no longer run."""
+    present = [
+        pod for pod in observed.head_pods() if not seen.is_stuck(pod, options=options, now=now)
+    ]
+    living = [pod for pod in present if pod.deletion_at is None]
+    health = _health(cluster, observed, living, options=options, now=now)
+    if records_ := _records(observed, health.broken):
+        return actions.Plan(actions=records_, requeue_after=timedelta())
+    broken = [pod for pod, _ in health.broken]
+    best_first = sorted(health.rest, key=lambda pod: (pod.ready is not True, pod.created_at))
+    doomed = [
+        *(turnover.delete(pod, turnover.DELETE_HEAD, turnover.describe(pod)) for pod in broken),
+        *(turnover.delete(pod, turnover.DELETE_HEAD, "a second head") for pod in best_first[1:]),
+    ]
+    terminating = [pod for pod in present if pod.deletion_at is not None]
+    blocked = any(not seen.is_finished(pod) for pod in [*broken, *terminating])
+    if best_first or blocked:
+        return actions.Plan(
+            actions=tuple(doomed),
+            requeue_after=turnover.soonest(
+                health.wait, turnover.until_stuck(terminating, options=options, now=now)
+            ),
+        )
+    create = actions.Create(
+        resource=records.PODS,
+        manifest=desired.head_pod(cluster, settings=options),
+        reasons=turnover.CREATE_HEAD,
+    )
+    return actions.Plan(actions=(*doomed, create), requeue_after=health.wait)
+
+
+def _health(
+    cluster: api.RayCluster,
+    observed: seen.Observed,
+    living: Sequence[records.Pod],
+    *,
+    options: settings.Settings,
+    now: datetime,
+) -> turnover.Health:
+    before, counted = backoff.head_failures(observed.head_service())
+    group_hash = spec_hash.group_hash(cluster.spec, cluster.spec.head_group_spec)
+
+    def judge(pod: records.Pod) -> backoff.Verdict:
+        if pod.uid == counted:  # when it was due
+            return backoff.Verdict(before, now)
+        return backoff.judge(pod, before, group_hash=group_hash, options=options)
+
+    return turnover.sort_broken(living, judge, now=now)
+
+
+def _records(
+    observed: seen.Observed, broken: Sequence[tuple[records.Pod, int]]
+) -> tuple[actions.Action, ...]:
+    """Write a changed count down before the head goes that it is about."""
+    service = observed.head_service()
+    before, _ = backoff.head_failures(service)
+    if service is None:
+        return ()
+    return tuple(
+        backoff.record(service, pod, failures) for pod, failures in broken if failures != before
+    )
