@@ -34,6 +34,15 @@ QUANTITY_SCHEMA: Json = {
 }
 Quantity = Annotated[str | int, WithJsonSchema(QUANTITY_SCHEMA)]
 
+COUNT_OR_PERCENT_SCHEMA: Json = {
+    "anyOf": [{"type": "integer"}, {"type": "string"}],
+    "minimum": 0,
+    "pattern": "^[0-9]{1,3}%$",
+    "x-kubernetes-int-or-string": True,
+}
+CountOrPercent = Annotated[str | int, WithJsonSchema(COUNT_OR_PERCENT_SCHEMA)]
+"""A number, or a part of the whole such as `25%`."""
+
 _STRINGS: Json = {"type": "object", "additionalProperties": {"type": "string"}}
 METADATA_SCHEMA: Json = {
     "type": "object",

@@ -34,6 +34,7 @@ from ray_operator.api.validation import (
     history,
     meta,
     security,
+    upgrade,
 )
 from ray_operator.api.validation import rayjob as rayjob_rules
 from ray_operator.api.validation import rayservice as rayservice_rules
@@ -50,6 +51,7 @@ EXPRESSIONS: tuple[cel.Cel, ...] = (
             fault_tolerance,
             security,
             history,
+            upgrade,
             rayjob_rules,
             deletion,
             rayservice_rules,

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 from ray_operator.api import kubernetes
-from ray_operator.api.base import Model, NonNegative, Quantity, list_map, one_of
+from ray_operator.api.base import CountOrPercent, Model, NonNegative, Quantity, list_map, one_of
 
 VARIABLES: JsonDict = {"maxItems": kubernetes.VARIABLES}
 GROUPS = 500
@@ -102,11 +102,34 @@ class GcsFaultToleranceOptions(Model):
     """The volume of the embedded store (backend rocksdb)."""
 
 
+RECREATE = "Recreate"
+ROLLING_UPDATE = "RollingUpdate"
+UPGRADE_TYPES = (RECREATE, "None", ROLLING_UPDATE)
+REPLACE_HEAD = ("IfStateSurvives", "Always", "Never")
+
+
+class RollingUpdate(Model):
+    """How the Pods of changed groups are replaced. The defaults are those of a Deployment."""
+
+    max_unavailable: CountOrPercent | None = None
+    """How many replicas of a group may be missing or not ready, of those it shall have; a
+    percentage is rounded down. 25% when unset."""
+    max_surge: CountOrPercent | None = None
+    """How many replicas a group may have beyond those it shall have; a percentage is rounded up.
+    25% when unset."""
+    replace_head: str | None = Field(None, json_schema_extra=one_of(*REPLACE_HEAD))
+    """Whether a changed head is replaced, after the workers: IfStateSurvives (also when unset) if
+    GCS fault tolerance keeps what it knows; Always, which ends jobs and actors; Never."""
+
+
 class UpgradeStrategy(Model):
     """What a change of the spec does to running Pods."""
 
-    type: str | None = Field(None, json_schema_extra=one_of("Recreate", "None"))
-    """Recreate replaces all Pods at once; None (also when unset) leaves them running."""
+    type: str | None = Field(None, json_schema_extra=one_of(*UPGRADE_TYPES))
+    """Recreate replaces all Pods at once, RollingUpdate those of changed groups bit by bit; None
+    (also when unset) leaves them running."""
+    rolling_update: RollingUpdate | None = None
+    """How a RollingUpdate proceeds."""
 
 
 class AuthOptions(Model):

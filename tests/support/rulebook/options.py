@@ -1,5 +1,7 @@
 """Rules about the option blocks of a cluster."""
 
+from typing import Any
+
 from ray_operator.api.rules import Rule
 from tests.support.rulebook.example import (
     COLLECTOR,
@@ -18,6 +20,10 @@ from tests.support.rulebook.example import (
 def _collector(backend: str, *variables: str) -> Json:
     given = [env("STORAGE_BACKEND", backend), *(env(name) for name in variables)]
     return {"image": "i", "env": [each for pair in given for each in pair]}
+
+
+def rolling(**fields: Any) -> Json:
+    return {"spec/upgradeStrategy": {"type": "RollingUpdate", "rollingUpdate": fields}}
 
 
 CASES: tuple[Case, ...] = (
@@ -162,8 +168,56 @@ CASES: tuple[Case, ...] = (
         "RayCluster",
         {"spec/upgradeStrategy": {"type": "Recreate"}},
         {"spec/upgradeStrategy": {"type": "Rolling"}},
-        "spec.upgradeStrategy.type: 'Rolling' is unknown: use Recreate or None",
+        "spec.upgradeStrategy.type: 'Rolling' is unknown: use Recreate, RollingUpdate or None",
         "Unsupported value",
+    ),
+    Case(
+        Rule.UPGRADE_STRATEGY,
+        "RayCluster",
+        rolling(maxUnavailable=0, maxSurge="1%", replaceHead="Always"),
+        rolling(maxUnavailable=0, maxSurge="0%", replaceHead="Always"),
+        "spec.upgradeStrategy.rollingUpdate: lets nothing happen: allow a maxUnavailable or a"
+        " maxSurge above 0",
+        "allow a maxUnavailable or a maxSurge above 0",
+    ),
+    Case(
+        Rule.UPGRADE_STRATEGY,
+        "RayCluster",
+        rolling(),
+        {"spec/upgradeStrategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}}},
+        "spec.upgradeStrategy.rollingUpdate: belongs to type RollingUpdate: set that, or remove"
+        " this",
+        "belongs to type RollingUpdate",
+    ),
+    *(
+        Case(
+            Rule.UPGRADE_STRATEGY,
+            "RayCluster",
+            rolling(maxUnavailable="100%", maxSurge=3, replaceHead="Never"),
+            rolling(**bad),
+            f"spec.upgradeStrategy.rollingUpdate.{field}: {says}",
+            server,
+        )
+        for field, bad, says, server in (
+            (
+                "maxUnavailable",
+                {"maxUnavailable": "1"},
+                "is '1': use a number such as 1, or a percentage such as 25%",
+                "should match",
+            ),
+            (
+                "maxSurge",
+                {"maxSurge": -1},
+                "is -1: use a number such as 1, or a percentage such as 25%",
+                "greater than or equal to 0",
+            ),
+            (
+                "replaceHead",
+                {"replaceHead": "Maybe"},
+                "'Maybe' is unknown: use IfStateSurvives, Always, Never",
+                "Unsupported value",
+            ),
+        )
     ),
     Case(
         Rule.UPGRADE_STRATEGY,

@@ -15,10 +15,8 @@ from ray_operator.api.validation import (
     history,
     meta,
     security,
+    upgrade,
 )
-
-_STRATEGIES = {None, "", "Recreate", "None"}
-_PARENTS = {"RayJob", "RayService"}
 
 
 def errors(
@@ -29,7 +27,7 @@ def errors(
     return [
         *meta.name("RayCluster", cluster.metadata),
         *spec_errors(cluster.spec, "spec", cluster.metadata.annotations, enabled),
-        *upgrade_errors(cluster.spec, "spec", creator=creator),
+        *upgrade.errors(cluster.spec, "spec", creator=creator),
     ]
 
 
@@ -60,15 +58,3 @@ def spec_errors(
     yield from fault_tolerance.errors(spec, at, annotations, enabled)
     yield from history.errors(spec, at, enabled)
     yield from security.errors(spec, at, enabled)
-
-
-def upgrade_errors(spec: api.RayClusterSpec, at: str, *, creator: str) -> Iterator[FieldError]:
-    """Check the upgrade strategy; `creator` is the kind that made the cluster, or ``""``."""
-    kind = spec.upgrade_strategy.type if spec.upgrade_strategy else None
-    path = f"{at}.upgradeStrategy.type"
-    if kind not in _STRATEGIES:
-        message = f"{kind!r} is unknown: use Recreate or None"
-        yield FieldError(path, message, Rule.UPGRADE_STRATEGY)
-    if kind and creator in _PARENTS:
-        message = f"remove it: the {creator} decides about upgrades"
-        yield FieldError(path, message, Rule.UPGRADE_STRATEGY)

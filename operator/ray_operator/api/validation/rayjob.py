@@ -12,7 +12,7 @@ from ray_operator import features, names
 from ray_operator.api import cel, ray_resources, ray_version
 from ray_operator.api import rayjob as api
 from ray_operator.api.rules import FieldError, Rule
-from ray_operator.api.validation import deletion, groups, meta, raycluster
+from ray_operator.api.validation import deletion, groups, meta, raycluster, upgrade
 
 METADATA_VERSION = (2, 6, 0)
 
@@ -37,7 +37,7 @@ def spec_errors(
     if spec.ray_cluster_spec is not None:
         path = f"{at}.rayClusterSpec"
         yield from raycluster.spec_errors(spec.ray_cluster_spec, path, annotations, enabled)
-        yield from raycluster.upgrade_errors(spec.ray_cluster_spec, path, creator="RayJob")
+        yield from upgrade.errors(spec.ray_cluster_spec, path, creator="RayJob")
         auth = spec.ray_cluster_spec.auth_options
         if auth is not None and auth.enable_k8s_token_auth:
             message = "works for a RayCluster only: use a secret"

@@ -13,7 +13,7 @@ from ray_operator import features, names
 from ray_operator.api import cel, duration
 from ray_operator.api import rayservice as api
 from ray_operator.api.rules import FieldError, Rule
-from ray_operator.api.validation import meta, raycluster
+from ray_operator.api.validation import meta, raycluster, upgrade
 
 INCREMENTAL = "NewClusterWithIncrementalUpgrade"
 
@@ -59,7 +59,7 @@ def _timeout(service: api.RayService) -> Iterator[FieldError]:
 def _cluster(service: api.RayService, enabled: features.Features) -> Iterator[FieldError]:
     spec, path = service.spec.ray_cluster_config, "spec.rayClusterConfig"
     yield from raycluster.spec_errors(spec, path, service.metadata.annotations, enabled)
-    yield from raycluster.upgrade_errors(spec, path, creator="RayService")
+    yield from upgrade.errors(spec, path, creator="RayService")
     if spec.auth_options is not None and spec.auth_options.enable_k8s_token_auth:
         message = "works for a RayCluster only: use a secret"
         yield FieldError(f"{path}.authOptions.enableK8sTokenAuth", message, Rule.AUTH)

@@ -157,7 +157,7 @@ def test_a_suspended_group_under_autoscaling() -> None:
 
 def test_upgrade_strategies() -> None:
     assert errors(upgradeStrategy={"type": "Rolling"}) == [
-        ("spec.upgradeStrategy.type", "'Rolling' is unknown: use Recreate or None")
+        ("spec.upgradeStrategy.type", "'Rolling' is unknown: use Recreate, RollingUpdate or None")
     ]
     labels = {names.ORIGIN_KIND_LABEL: "RayJob"}
     assert errors(upgradeStrategy={"type": "None"}, metadata={"labels": labels}) == [
