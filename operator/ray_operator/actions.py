@@ -102,12 +102,26 @@ class Plan:
 
     `requeue_after=None` means that only a change or the resync wakes the key. `invalid` says what
     is wrong with the spec, for which nothing is done. `events` are posted once the status stands.
+    `asks_ray` tells that the next pass wants to know the state of Ray's nodes.
     """
 
     actions: tuple[Action, ...] = ()
     requeue_after: timedelta | None = None
     invalid: tuple[rules.FieldError, ...] = ()
     events: tuple[Event, ...] = ()
+    asks_ray: bool = False
+
+
+def joined(*plans: Plan) -> Plan:
+    """Return all that the plans do, in their order; the soonest requeue wins."""
+    waits = [each.requeue_after for each in plans if each.requeue_after is not None]
+    return Plan(
+        actions=tuple(action for each in plans for action in each.actions),
+        requeue_after=min(waits, default=None),
+        invalid=tuple(error for each in plans for error in each.invalid),
+        events=tuple(event for each in plans for event in each.events),
+        asks_ray=any(each.asks_ray for each in plans),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,9 @@ Owns: what the operator knows of a child (never its whole manifest). Does not ow
 (`informers`) or decisions. Invariant: every value is immutable, times are aware UTC.
 """
 
+import enum
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -91,6 +92,7 @@ class Pod(msgspec.Struct, frozen=True):
         unscheduled: why no node takes it; empty once one did, or while nobody tried.
         disrupted: why the cluster ends it through no fault of its own (DisruptionTarget); else "".
         deletion_at: when the API server will have let it go (includes the grace period).
+        grace: how long its containers may take to end.
     """
 
     namespace: str
@@ -114,7 +116,12 @@ class Pod(msgspec.Struct, frozen=True):
     ready_message: str = ""
     unscheduled: str = ""
     disrupted: str = ""
+    grace: timedelta = timedelta(seconds=30)
     containers: tuple[Container, ...] = ()
+
+    def ray(self) -> Container | None:
+        """Return the status of the container that runs Ray, None before the kubelet said any."""
+        return next((each for each in self.containers if each.name == self.ray_container), None)
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -165,3 +172,59 @@ class Service(msgspec.Struct, frozen=True):
     type: str = "ClusterIP"
     cluster_ip: str = ""
     ports: tuple[ServicePort, ...] = ()
+
+
+class NodeStatus(enum.StrEnum):
+    """What Ray says of one of its nodes; idle since it last had work, draining until it leaves."""
+
+    UNKNOWN = "unknown"
+    RUNNING = "running"
+    DEAD = "dead"
+    IDLE = "idle"
+    DRAINING = "draining"
+
+
+class RayNode(msgspec.Struct, frozen=True):
+    """A node as Ray's GCS knows it: one life of a raylet.
+
+    Attributes:
+        node_id: binary; a restarted container is another node.
+        instance_id: name of the Pod; empty where nobody told Ray.
+        idle: how long it has had no work; zero when it has some.
+    """
+
+    node_id: bytes
+    instance_id: str
+    status: NodeStatus
+    idle: timedelta = timedelta()
+    ip: str = ""
+
+    def runs_in(self, pod: Pod) -> bool:
+        """Tell whether the node is, or was, in this Pod."""
+        return self.instance_id == pod.name if self.instance_id else self.ip == pod.ip
+
+
+class ResourceState(msgspec.Struct, frozen=True):
+    """All nodes that a GCS knows, dead ones too, as of `at`."""
+
+    at: datetime
+    nodes: tuple[RayNode, ...]
+
+    def life_of(self, pod: Pod) -> RayNode | None:
+        """Return the Pod's node that lives, None when there is none (any more, or yet)."""
+        living = (each for each in self.nodes if each.status is not NodeStatus.DEAD)
+        return next((each for each in living if each.runs_in(pod)), None)
+
+
+class RayAnswer(msgspec.Struct, frozen=True):
+    """What a head has said so far.
+
+    Attributes:
+        version: of Ray, as `2.46.0`; empty while it is unknown.
+        state: the newest; None before the first, after a failure, and while nobody needs any.
+        error: why the newest attempt at a state failed; empty when it didn't.
+    """
+
+    version: str = ""
+    state: ResourceState | None = None
+    error: str = ""

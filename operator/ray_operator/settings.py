@@ -27,6 +27,8 @@ class Settings:
         stuck_after: a Pod still there this long after its deletion time counts as gone.
         redis_cleanup: the state of a deleted cluster is removed from Redis.
         feature_gates: those that are on.
+        drain_timeout: how long a worker that goes may finish its tasks; None means as long as its
+            Pod's termination grace period, but at least 30 s.
         replace_pace: a Pod that fails sooner than this after its creation is replaced only then.
     """
 
@@ -42,4 +44,5 @@ class Settings:
     stuck_after: timedelta = timedelta(seconds=60)
     redis_cleanup: bool = True
     feature_gates: features.Features = features.DEFAULT
+    drain_timeout: timedelta | None = None
     replace_pace: timedelta = timedelta(seconds=10)

@@ -5,7 +5,7 @@ not named here are never decoded, which keeps a watched Pod at microseconds and 
 Source: Kubernetes core/v1.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -135,6 +135,7 @@ class _PodSpec(msgspec.Struct, rename="camel"):
     containers: list[_ContainerName]
     restart_policy: str = "Always"
     node_name: str = ""
+    termination_grace_period_seconds: int = 30
 
 
 class _PodStatus(msgspec.Struct, rename="camel"):
@@ -200,6 +201,7 @@ def pod(data: bytes | msgspec.Raw) -> records.Pod:
         ray_container=decoded.spec.containers[0].name,
         restart_policy=decoded.spec.restart_policy,
         node=decoded.spec.node_name,
+        grace=timedelta(seconds=decoded.spec.termination_grace_period_seconds),
         phase=status.phase,
         reason=status.reason,
         message=status.message,

@@ -7,12 +7,20 @@ applying the actions and deciding again gives, after finitely many rounds, none.
 Workers that terminate don't count, as in a ReplicaSet, so a replacement starts at once.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from ray_operator import actions, conditions, names, records, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import backoff, desired, groups, head, replicas, turnover
+from ray_operator.raycluster import (
+    backoff,
+    desired,
+    drain,
+    groups,
+    head,
+    replicas,
+    scale_down,
+    turnover,
+)
 from ray_operator.raycluster import observed as seen
 
 PROVISIONED = "RayClusterProvisioned"
@@ -27,16 +35,12 @@ def plan(
     plans = [
         head.plan(cluster, observed, options=options, now=now),
         *(
-            _group(cluster, group, observed.worker_pods(group.group_name), options, now)
+            _group(cluster, group, observed, options=options, now=now)
             for group in cluster.spec.worker_group_specs
         ),
-        _orphans(cluster, observed),
+        _orphans(cluster, observed, options=options, now=now),
     ]
-    waits = [item.requeue_after for item in plans if item.requeue_after is not None]
-    return actions.Plan(
-        actions=tuple(action for item in plans for action in item.actions),
-        requeue_after=min(waits, default=None),
-    )
+    return actions.joined(*plans)
 
 
 def _keeps_lost_head(cluster: api.RayCluster) -> bool:
@@ -46,22 +50,25 @@ def _keeps_lost_head(cluster: api.RayCluster) -> bool:
     return wanted and conditions.is_true(said, PROVISIONED)
 
 
-def _orphans(cluster: api.RayCluster, observed: seen.Observed) -> actions.Plan:
-    """Delete the workers of removed groups if the user wants that."""
+def _orphans(
+    cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings, now: datetime
+) -> actions.Plan:
+    """Let the workers of removed groups go if the user wants that, or they were on their way."""
     wanted = cluster.metadata.annotations.get(names.DELETE_ORPHANS_ANNOTATION, "").lower() == "true"
-    return actions.Plan(
-        actions=tuple(
-            turnover.delete(pod, turnover.DELETE_WORKER, "its group was removed from the spec")
-            for pod in observed.orphans(cluster)
-            if wanted and pod.deletion_at is None
-        )
-    )
+    going = [
+        [pod]
+        for pod in observed.orphans(cluster)
+        if pod.deletion_at is None and (wanted or drain.is_draining(pod))
+    ]
+    why = "its group was removed from the spec"
+    return drain.dismiss(cluster, observed, going, why=why, options=options, now=now)
 
 
 def _group(
     cluster: api.RayCluster,
     group: api.WorkerGroupSpec,
-    pods: Sequence[records.Pod],
+    observed: seen.Observed,
+    *,
     options: settings.Settings,
     now: datetime,
 ) -> actions.Plan:
@@ -70,7 +77,8 @@ def _group(
     A broken Pod goes after its successor was made, which carries on its count of failures.
     """
     if groups.is_multi_host(group, options):
-        return replicas.plan(cluster, group, pods, options=options, now=now)
+        return replicas.plan(cluster, group, observed, options=options, now=now)
+    pods = observed.worker_pods(group.group_name)
     living = [pod for pod in pods if pod.deletion_at is None]
     listed = set(group.scale_strategy.workers_to_delete) if group.scale_strategy else set()
     dismissed = [pod for pod in living if pod.name in listed]
@@ -79,12 +87,18 @@ def _group(
         backoff.of_workers(cluster.spec, group, options=options),
         now=now,
     )
-    missing = groups.desired_pods(group) - len(health.rest)
-    surplus: Sequence[records.Pod] = ()
-    autoscaler_decides = cluster.spec.enable_in_tree_autoscaling and not options.random_pod_delete
-    if missing < 0 and not autoscaler_decides:
-        surplus = sorted(health.rest, key=_kindness)[:-missing]
-    indices = turnover.free_indices(health.rest, missing)
+    wanted, running = groups.desired_pods(group), health.rest
+    shrunk = scale_down.plan(
+        cluster,
+        group,
+        observed,
+        [[pod] for pod in running],
+        wanted=wanted,
+        options=options,
+        now=now,
+    )
+    missing = wanted - sum(not drain.is_draining(pod) for pod in running)
+    indices = turnover.free_indices(running, missing)
     failures = turnover.failures_by_index(health.broken, indices)
     places = [
         desired.Place(
@@ -94,40 +108,27 @@ def _group(
         for index in indices
     ]
     manifests = desired.worker_pods(cluster, group, places=places, settings=options)
-    return actions.Plan(
-        actions=(
-            *(
-                turnover.delete(pod, turnover.DELETE_WORKER, "listed in workersToDelete")
-                for pod in dismissed
-            ),
-            *(
-                turnover.delete(
-                    pod, turnover.DELETE_WORKER, f"group {group.group_name} scales down"
-                )
-                for pod in surplus
-            ),
-            *(
-                actions.Create(
-                    resource=records.PODS, manifest=manifest, reasons=turnover.CREATE_WORKER
-                )
-                for manifest in manifests
-            ),
-            *(
-                turnover.delete(pod, turnover.DELETE_WORKER, turnover.describe(pod))
-                for pod, _ in health.broken
-            ),
+    reasons = turnover.DELETE_WORKER
+    return actions.joined(
+        actions.Plan(
+            actions=tuple(
+                turnover.delete(pod, reasons, "listed in workersToDelete") for pod in dismissed
+            )
         ),
-        requeue_after=health.wait,
-    )
-
-
-def _kindness(pod: records.Pod) -> tuple[bool, bool, bool, int, float, str]:
-    """Order victims of a scale-down: those first whose loss costs least."""
-    return (
-        bool(pod.node),
-        pod.phase != "Pending",
-        pod.ready is True,
-        -turnover.index(pod),
-        -pod.created_at.timestamp(),
-        pod.name,
+        shrunk,
+        actions.Plan(
+            actions=(
+                *(
+                    actions.Create(
+                        resource=records.PODS, manifest=manifest, reasons=turnover.CREATE_WORKER
+                    )
+                    for manifest in manifests
+                ),
+                *(
+                    turnover.delete(pod, reasons, turnover.describe(pod))
+                    for pod, _ in health.broken
+                ),
+            ),
+            requeue_after=health.wait,
+        ),
     )

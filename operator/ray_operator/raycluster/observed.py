@@ -5,7 +5,7 @@ stores (`observe`). Invariant: only children controlled by this very cluster (by
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ray_operator import names, records, settings
@@ -14,16 +14,21 @@ from ray_operator.api import raycluster as api
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """The children of a cluster, by name."""
+    """The children of a cluster, by name, and what Ray itself says."""
 
     pods: tuple[records.Pod, ...] = ()
     services: tuple[records.Service, ...] = ()
     others: tuple[records.Meta, ...] = ()
     jobs: tuple[records.Job, ...] = ()
+    ray: records.RayAnswer = field(default_factory=records.RayAnswer)
 
     def head_pods(self) -> Sequence[records.Pod]:
         """Return the head Pods; more than one only in the moment of a replacement."""
         return [pod for pod in self.pods if pod.labels.get(names.NODE_TYPE_LABEL) == names.HEAD]
+
+    def head(self) -> records.Pod | None:
+        """Return the head that Ray runs in now, None when there is none."""
+        return next((pod for pod in self.head_pods() if has_ray(pod)), None)
 
     def worker_pods(self, group: str | None = None) -> Sequence[records.Pod]:
         """Return the worker Pods, of one group or of all."""
@@ -47,6 +52,13 @@ class Observed:
             if service.labels.get(names.NODE_TYPE_LABEL) == names.HEAD:
                 return service
         return None
+
+
+def has_ray(pod: records.Pod) -> bool:
+    """Tell whether Ray's container runs in the Pod, ready or not."""
+    ray = pod.ray()
+    runs = ray is None or ray.state == "running"
+    return pod.phase == "Running" and runs and bool(pod.ip) and pod.deletion_at is None
 
 
 def is_ready(pod: records.Pod) -> bool:

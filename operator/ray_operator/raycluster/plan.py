@@ -46,11 +46,7 @@ def plan(
         return dataclasses.replace(held, events=events)
     others = children.plan(cluster, observed, options=options)
     pods = _plan_pods(cluster, observed, options=options, now=now)
-    return actions.Plan(
-        actions=(*others, *pods.actions),
-        requeue_after=pods.requeue_after,
-        events=events,
-    )
+    return actions.joined(actions.Plan(actions=others, events=events), pods)
 
 
 def _orphan_events(cluster: api.RayCluster, observed: seen.Observed) -> tuple[actions.Event, ...]:
@@ -90,7 +86,7 @@ def _plan_pods(
         if upgrade.recreates(cluster):
             return stamps
         rest = nodes.plan(cluster, observed, options=options, now=now)
-        return dataclasses.replace(stamps, actions=(*rest.actions, *stamps.actions))
+        return actions.joined(rest, stamps)
     outdated = [
         pod
         for pod in upgrade.outdated(cluster, observed, options=options)

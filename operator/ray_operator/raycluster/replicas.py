@@ -14,23 +14,22 @@ from datetime import datetime, timedelta
 
 from ray_operator import actions, names, records, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import backoff, desired, groups, turnover
+from ray_operator.raycluster import backoff, desired, drain, groups, scale_down, turnover
+from ray_operator.raycluster import observed as seen
 
 LABEL = actions.Reasons("LabelledPod", "FailedToLabelPod", "FailedLabelPod")
-
-Replica = Sequence[records.Pod]
 
 
 def plan(
     cluster: api.RayCluster,
     group: api.WorkerGroupSpec,
-    pods: Iterable[records.Pod],
+    observed: seen.Observed,
     *,
     options: settings.Settings,
     now: datetime,
 ) -> actions.Plan:
     """Bring the group to its number of whole, healthy replicas."""
-    living = [pod for pod in pods if pod.deletion_at is None]
+    living = [pod for pod in observed.worker_pods(group.group_name) if pod.deletion_at is None]
     if labels := _missing_labels(group, living, now=now):
         return labels
     judge = backoff.of_workers(cluster.spec, group, options=options)
@@ -45,13 +44,11 @@ def plan(
             doomed += [turnover.delete(pod, turnover.DELETE_WORKER, why) for pod in replica]
         else:
             whole.append(replica)
-    missing = groups.desired_replicas(group) - len(whole)
-    decides = not cluster.spec.enable_in_tree_autoscaling or options.random_pod_delete
-    surplus = sorted(whole, key=_kindness)[:-missing] if missing < 0 and decides else []
-    why = f"group {group.group_name} scales down"
-    doomed += [
-        turnover.delete(pod, turnover.DELETE_WORKER, why) for replica in surplus for pod in replica
-    ]
+    wanted = groups.desired_replicas(group)
+    shrunk = scale_down.plan(
+        cluster, group, observed, whole, wanted=wanted, options=options, now=now
+    )
+    missing = wanted - sum(not any(map(drain.is_draining, replica)) for replica in whole)
     indices = turnover.free_indices((replica[0] for replica in whole), missing)
     failures = turnover.failures_by_index(health.broken, indices)
     places = [
@@ -68,7 +65,9 @@ def plan(
         for manifest in desired.worker_pods(cluster, group, places=places, settings=options)
     ]
     # The successors carry on the count of failures, so they come first.
-    return actions.Plan(actions=(*created, *doomed), requeue_after=health.wait)
+    return actions.joined(
+        actions.Plan(actions=(*created, *doomed), requeue_after=health.wait), shrunk
+    )
 
 
 def _reasons(group: api.WorkerGroupSpec, broken: Iterable[records.Pod]) -> Mapping[str, str]:
@@ -85,11 +84,6 @@ def _replicas(pods: Iterable[records.Pod]) -> dict[str, list[records.Pod]]:
     for pod in pods:
         found.setdefault(pod.labels[names.REPLICA_NAME_LABEL], []).append(pod)
     return found
-
-
-def _kindness(replica: Replica) -> tuple[bool, int]:
-    """Order victims of a scale-down: those that don't work yet, then the highest index."""
-    return (all(pod.ready is True for pod in replica), -turnover.index(replica[0]))
 
 
 def _labels(uid: str, group: api.WorkerGroupSpec, index: int, *, now: datetime) -> dict[str, str]:

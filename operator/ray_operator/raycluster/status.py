@@ -15,7 +15,7 @@ from typing import Any
 
 from ray_operator import actions, conditions, records, validity
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import diagnosis, groups, nodes, plan, resources, suspension
+from ray_operator.raycluster import diagnosis, drain, groups, nodes, plan, resources, suspension
 from ray_operator.raycluster import observed as seen
 
 
@@ -150,7 +150,7 @@ def _is_ready(cluster: api.RayCluster, observed: seen.Observed, outcome: actions
     """Tell whether every expected Pod is there and ready, and nothing failed in this pass."""
     pods = [*observed.head_pods(), *_listed_workers(cluster, observed)]
     wanted = 1 + sum(groups.desired_pods(group) for group in cluster.spec.worker_group_specs)
-    staying = [pod for pod in pods if pod.deletion_at is None]
+    staying = [pod for pod in pods if pod.deletion_at is None and not drain.is_draining(pod)]
     return (
         not outcome.failures
         and len(staying) == wanted

@@ -76,6 +76,22 @@ class World:
         ]
         return sorted([*pods, *(("Service", item.name, "") for item in self.observed.services)])
 
+    def told(self, *, asked: bool) -> "World":
+        """Let Ray answer if it was asked: marked Pods' nodes have left by then, others work."""
+        nodes = tuple(
+            records.RayNode(
+                node_id=pod.uid.encode(),
+                instance_id=pod.name,
+                status=records.NodeStatus.DEAD
+                if names.DRAINING_ANNOTATION in pod.annotations
+                else records.NodeStatus.RUNNING,
+            )
+            for pod in self.observed.pods
+        )
+        state = records.ResourceState(builders.NOW, nodes) if asked else None
+        observed = dataclasses.replace(self.observed, ray=records.RayAnswer(state=state))
+        return dataclasses.replace(self, observed=observed)
+
     def _create(self, action: actions.Create | actions.Apply) -> "World":
         serial = self.serial + 1
         meta = dict(action.manifest["metadata"])
@@ -152,10 +168,12 @@ def decide(cluster: api.RayCluster, world: World) -> actions.Plan:
 def converge(cluster: api.RayCluster, world: World, *, crash_after: int | None = None) -> World:
     """Make passes until one changes nothing; the first stops after `crash_after` actions."""
     for number in range(10):
-        todo = decide(cluster, world).actions
+        decided = decide(cluster, world)
+        todo = decided.actions
         crashes = number == 0 and crash_after is not None
         after = world.apply(todo[:crash_after] if crashes else todo)
         after = (after if crashes else after.say(cluster)).settle()
+        after = after.told(asked=decided.asks_ray)
         if after == world and not crashes:
             return world
         world = after

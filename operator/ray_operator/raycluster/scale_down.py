@@ -1,0 +1,107 @@
+"""Which replicas of a worker group go when it has too many, and that they go kindly.
+
+Owns: the choice of victims. Does not own: how they go (`drain`), or how many there shall be
+(`groups`). Invariant: a replica that goes already is never replaced in the choice by another, so a
+group that shrinks loses no more than its surplus; Ray is asked only when its answer matters, and
+one that doesn't answer delays the choice by seconds only.
+
+A replica is a list of Pods that live and die together: one Pod, where a replica has one host.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from ray_operator import actions, records, settings
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import drain, turnover
+from ray_operator.raycluster import observed as seen
+
+Replica = Sequence[records.Pod]
+
+
+def plan(
+    cluster: api.RayCluster,
+    group: api.WorkerGroupSpec,
+    observed: seen.Observed,
+    living: Sequence[Replica],
+    *,
+    wanted: int,
+    options: settings.Settings,
+    now: datetime,
+) -> actions.Plan:
+    """Let replicas beyond `wanted` go; `living` are all that run or start, marked ones too."""
+    why = f"group {group.group_name} scales down"
+    going = [replica for replica in living if any(map(drain.is_draining, replica))]
+    staying = [replica for replica in living if not any(map(drain.is_draining, replica))]
+    surplus = len(staying) - wanted
+    autoscaler_decides = cluster.spec.enable_in_tree_autoscaling and not options.random_pod_delete
+    if group.suspend and not autoscaler_decides:
+        return _suspended(group, living)
+    asks = actions.Plan()
+    if surplus > 0 and not autoscaler_decides:
+        chosen = _choose(staying, surplus, observed)
+        if chosen is None:
+            asks = actions.Plan(asks_ray=True, requeue_after=drain.LOOK_AGAIN)
+        else:
+            going = [*chosen, *going]
+    left = drain.dismiss(cluster, observed, going, why=why, options=options, now=now)
+    return actions.joined(left, asks)
+
+
+def _suspended(group: api.WorkerGroupSpec, living: Sequence[Replica]) -> actions.Plan:
+    """Delete all at once: who suspends a group wants its resources now."""
+    why = f"group {group.group_name} is suspended"
+    return actions.Plan(
+        actions=tuple(
+            turnover.delete(pod, turnover.DELETE_WORKER, why)
+            for replica in living
+            for pod in replica
+        )
+    )
+
+
+def _choose(
+    staying: Sequence[Replica], surplus: int, observed: seen.Observed
+) -> Sequence[Replica] | None:
+    """Return those whose loss costs least; None while that is for Ray to say and it may yet."""
+    chosen = sorted(staying, key=lambda replica: _kindness(replica, observed.ray.state))[:surplus]
+    said = observed.ray.state is not None or observed.ray.error or observed.head() is None
+    if said or not any(_works(replica) for replica in chosen):
+        return chosen
+    return None
+
+
+def _works(replica: Replica) -> bool:
+    return all(pod.phase == "Running" and pod.ready is True for pod in replica)
+
+
+def _kindness(
+    replica: Replica, state: records.ResourceState | None
+) -> tuple[bool, bool, bool, timedelta, int, float, str]:
+    """Order by what a loss costs: nothing to those that don't work yet, little to idle ones.
+
+    Of equals the one of the highest index goes, then the newest.
+    """
+    return (
+        all(pod.node for pod in replica),
+        all(pod.phase != "Pending" for pod in replica),
+        all(pod.ready is True for pod in replica),
+        -_idle(replica, state),
+        -turnover.index(replica[0]),
+        -max(pod.created_at for pod in replica).timestamp(),
+        replica[0].name,
+    )
+
+
+def _idle(replica: Replica, state: records.ResourceState | None) -> timedelta:
+    """Return how long all of the replica has been idle; zero if any of it has work, or may have."""
+    if state is None:
+        return timedelta()
+    nodes = [state.life_of(pod) for pod in replica]
+    return min(
+        (
+            timedelta() if node is None or node.status is not records.NodeStatus.IDLE else node.idle
+            for node in nodes
+        ),
+        default=timedelta(),
+    )
