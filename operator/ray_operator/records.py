@@ -87,6 +87,7 @@ class Pod(msgspec.Struct, frozen=True):
 
     Attributes:
         ray_container: name of container 0, which runs Ray (never looked up by name).
+        ray_image: its image, as in the template.
         phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
         ready: the Ready condition's status; None while there is no such condition.
         unscheduled: why no node takes it; empty once one did, or while nobody tried.
@@ -103,6 +104,7 @@ class Pod(msgspec.Struct, frozen=True):
     owner: Owner | None
     created_at: datetime
     ray_container: str
+    ray_image: str = ""
     annotations: Mapping[str, str] = {}
     restart_policy: str = "Always"
     deletion_at: datetime | None = None

@@ -127,12 +127,13 @@ class _PodCondition(msgspec.Struct):
     message: str = ""
 
 
-class _ContainerName(msgspec.Struct):
+class _PodContainer(msgspec.Struct):
     name: str
+    image: str = ""
 
 
 class _PodSpec(msgspec.Struct, rename="camel"):
-    containers: list[_ContainerName]
+    containers: list[_PodContainer]
     restart_policy: str = "Always"
     node_name: str = ""
     termination_grace_period_seconds: int = 30
@@ -199,6 +200,7 @@ def pod(data: bytes | msgspec.Raw) -> records.Pod:
         created_at=metadata.creation_timestamp,
         deletion_at=metadata.deletion_timestamp,
         ray_container=decoded.spec.containers[0].name,
+        ray_image=decoded.spec.containers[0].image,
         restart_policy=decoded.spec.restart_policy,
         node=decoded.spec.node_name,
         grace=timedelta(seconds=decoded.spec.termination_grace_period_seconds),

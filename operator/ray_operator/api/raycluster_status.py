@@ -66,6 +66,8 @@ class RayClusterStatus(Model):
     """Worker Pods that are ready."""
     available_worker_replicas: Int32 | None = None
     """Worker Pods that run."""
+    updated_worker_replicas: Int32 | None = None
+    """Worker Pods of the present template."""
     endpoints: dict[str, str] = Field(default_factory=dict)
     """Ports of the head Service by name."""
     head: HeadInfo | None = None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from ray_operator import actions, records, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import backoff, desired, spec_hash, turnover
+from ray_operator.raycluster import backoff, desired, spec_hash, turnover, upgrade
 from ray_operator.raycluster import observed as seen
 
 
@@ -31,7 +31,10 @@ def plan(
         return actions.Plan(actions=records_, requeue_after=timedelta())
     broken = [pod for pod, _ in health.broken]
     best_first = sorted(health.rest, key=lambda pod: (pod.ready is not True, pod.created_at))
+    outdated = [pod for pod in best_first[:1] if upgrade.replaces_head(cluster, observed, pod)]
+    why = "the head gets its new template"
     doomed = [
+        *(turnover.delete(pod, turnover.DELETE_HEAD, why) for pod in outdated),
         *(turnover.delete(pod, turnover.DELETE_HEAD, turnover.describe(pod)) for pod in broken),
         *(turnover.delete(pod, turnover.DELETE_HEAD, "a second head") for pod in best_first[1:]),
     ]

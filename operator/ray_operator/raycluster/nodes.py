@@ -18,12 +18,11 @@ from ray_operator.raycluster import (
     groups,
     head,
     replicas,
-    scale_down,
+    rollout,
     turnover,
+    upgrade,
 )
 from ray_operator.raycluster import observed as seen
-
-PROVISIONED = "RayClusterProvisioned"
 
 
 def plan(
@@ -47,7 +46,7 @@ def _keeps_lost_head(cluster: api.RayCluster) -> bool:
     """Tell whether a head that is lost once all was ready stays lost (RayJob wants that)."""
     said = conditions.read(cluster.status.get("conditions", ()))
     wanted = cluster.metadata.annotations.get(names.KEEP_HEAD_ANNOTATION) == "true"
-    return wanted and conditions.is_true(said, PROVISIONED)
+    return wanted and conditions.is_true(said, upgrade.PROVISIONED)
 
 
 def _orphans(
@@ -88,7 +87,7 @@ def _group(
         now=now,
     )
     wanted, running = groups.desired_pods(group), health.rest
-    shrunk = scale_down.plan(
+    sizing = rollout.plan(
         cluster,
         group,
         observed,
@@ -97,8 +96,7 @@ def _group(
         options=options,
         now=now,
     )
-    missing = wanted - sum(not drain.is_draining(pod) for pod in running)
-    indices = turnover.free_indices(running, missing)
+    indices = turnover.free_indices(running, sizing.create)
     failures = turnover.failures_by_index(health.broken, indices)
     places = [
         desired.Place(
@@ -115,7 +113,7 @@ def _group(
                 turnover.delete(pod, reasons, "listed in workersToDelete") for pod in dismissed
             )
         ),
-        shrunk,
+        sizing.leaving,
         actions.Plan(
             actions=(
                 *(

@@ -83,7 +83,7 @@ def _plan_pods(
         return _plan_suspended(cluster, observed)
     if foreign := upgrade.foreign(observed, options=options):
         stamps = _restamp(cluster, foreign, options=options)
-        if upgrade.recreates(cluster):
+        if upgrade.recreates(cluster) or upgrade.rolls(cluster):
             return stamps
         rest = nodes.plan(cluster, observed, options=options, now=now)
         return actions.joined(rest, stamps)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from ray_operator import actions, names, records, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import backoff, desired, drain, groups, scale_down, turnover
+from ray_operator.raycluster import backoff, desired, groups, rollout, turnover
 from ray_operator.raycluster import observed as seen
 
 LABEL = actions.Reasons("LabelledPod", "FailedToLabelPod", "FailedLabelPod")
@@ -45,11 +45,8 @@ def plan(
         else:
             whole.append(replica)
     wanted = groups.desired_replicas(group)
-    shrunk = scale_down.plan(
-        cluster, group, observed, whole, wanted=wanted, options=options, now=now
-    )
-    missing = wanted - sum(not any(map(drain.is_draining, replica)) for replica in whole)
-    indices = turnover.free_indices((replica[0] for replica in whole), missing)
+    sizing = rollout.plan(cluster, group, observed, whole, wanted=wanted, options=options, now=now)
+    indices = turnover.free_indices((replica[0] for replica in whole), sizing.create)
     failures = turnover.failures_by_index(health.broken, indices)
     places = [
         desired.Place(
@@ -66,7 +63,7 @@ def plan(
     ]
     # The successors carry on the count of failures, so they come first.
     return actions.joined(
-        actions.Plan(actions=(*created, *doomed), requeue_after=health.wait), shrunk
+        actions.Plan(actions=(*created, *doomed), requeue_after=health.wait), sizing.leaving
     )
 
 

@@ -1,17 +1,20 @@
-"""How far the rolling update of one worker group may go in this pass.
+"""The replicas of one worker group: how many to make and which to let go, also while it changes.
 
-Owns: the numbers: how many replicas of the new template to make, and which of the old to retire.
-Does not own: what an old replica is (`upgrade`), or making and deleting Pods (`nodes`, `replicas`).
+Owns: the numbers of a rolling update. Does not own: a group that doesn't roll (`scale_down`), what
+an old replica is (`upgrade`), how one goes (`drain`), or making Pods (`nodes`, `replicas`).
 Invariant: as long as Pods of the new template get ready, every step leads nearer to the end; as
 long as they don't, no more than `maxUnavailable` replicas are ever missing because of the update.
 Source: Kubernetes, rolling updates of Deployments.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
-from ray_operator import records
-from ray_operator.api import options
+from ray_operator import records, settings
+from ray_operator.api import options as api_options
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import drain, scale_down, upgrade
 from ray_operator.raycluster import observed as seen
 
 DEFAULT = "25%"
@@ -34,9 +37,53 @@ class Step(NamedTuple):
     retire: Sequence[Replica]
 
 
-def limits(strategy: options.RollingUpdate | None, wanted: int) -> Limits:
+def plan(
+    cluster: api.RayCluster,
+    group: api.WorkerGroupSpec,
+    observed: seen.Observed,
+    living: Sequence[Replica],
+    *,
+    wanted: int,
+    options: settings.Settings,
+    now: datetime,
+) -> scale_down.Sizing:
+    """Bring a group to `wanted` replicas of its template; `living` are all, marked ones too."""
+    is_old = upgrade.is_old(cluster.spec, group)
+    going: list[Replica] = []
+    old: list[Replica] = []
+    current: list[Replica] = []
+    for replica in living:
+        if any(map(drain.is_draining, replica)):
+            going.append(replica)
+        else:
+            (old if any(map(is_old, replica)) else current).append(replica)
+    rolls = upgrade.rolls(cluster) and not upgrade.obstacle(cluster, observed)
+    if not old or not rolls or group.suspend:
+        return scale_down.plan(
+            cluster, group, observed, living, wanted=wanted, options=options, now=now
+        )
+    strategy = cluster.spec.upgrade_strategy
+    next_step = step(
+        wanted=wanted,
+        current=current,
+        old=scale_down.kindest(old, observed),
+        leaving=len(going),
+        limits=limits(strategy.rolling_update if strategy else None, wanted),
+    )
+    leaving = drain.dismiss(
+        cluster,
+        observed,
+        [*next_step.retire, *going],
+        why=f"group {group.group_name} gets its new template",
+        options=options,
+        now=now,
+    )
+    return scale_down.Sizing(leaving, next_step.create)
+
+
+def limits(strategy: api_options.RollingUpdate | None, wanted: int) -> Limits:
     """Resolve the limits for a group of that many replicas; at least one is above 0."""
-    given = strategy or options.RollingUpdate()
+    given = strategy or api_options.RollingUpdate()
     unavailable = _resolved(given.max_unavailable, wanted, rounds_up=False)
     surge = _resolved(given.max_surge, wanted, rounds_up=True)
     return Limits(unavailable or not surge, surge)

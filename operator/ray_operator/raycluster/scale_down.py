@@ -1,15 +1,17 @@
 """Which replicas of a worker group go when it has too many, and that they go kindly.
 
-Owns: the choice of victims. Does not own: how they go (`drain`), or how many there shall be
-(`groups`). Invariant: a replica that goes already is never replaced in the choice by another, so a
-group that shrinks loses no more than its surplus; Ray is asked only when its answer matters, and
-one that doesn't answer delays the choice by seconds only.
+Owns: the choice of victims. Does not own: how they go (`drain`), how many there shall be
+(`groups`), or the replacing of old ones by new ones (`rollout`). Invariant: a replica that goes
+already is never replaced in the choice by another, so a group that shrinks loses no more than its
+surplus; Ray is asked only when its answer matters, and one that doesn't answer delays the choice
+by seconds only.
 
 A replica is a list of Pods that live and die together: one Pod, where a replica has one host.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from ray_operator import actions, records, settings
 from ray_operator.api import raycluster as api
@@ -17,6 +19,13 @@ from ray_operator.raycluster import drain, turnover
 from ray_operator.raycluster import observed as seen
 
 Replica = Sequence[records.Pod]
+
+
+class Sizing(NamedTuple):
+    """What a group does about its number: the plan for those that leave, and how many to make."""
+
+    leaving: actions.Plan
+    create: int
 
 
 def plan(
@@ -28,7 +37,7 @@ def plan(
     wanted: int,
     options: settings.Settings,
     now: datetime,
-) -> actions.Plan:
+) -> Sizing:
     """Let replicas beyond `wanted` go; `living` are all that run or start, marked ones too."""
     why = f"group {group.group_name} scales down"
     going = [replica for replica in living if any(map(drain.is_draining, replica))]
@@ -36,16 +45,16 @@ def plan(
     surplus = len(staying) - wanted
     autoscaler_decides = cluster.spec.enable_in_tree_autoscaling and not options.random_pod_delete
     if group.suspend and not autoscaler_decides:
-        return _suspended(group, living)
+        return Sizing(_suspended(group, living), 0)
     asks = actions.Plan()
     if surplus > 0 and not autoscaler_decides:
-        chosen = _choose(staying, surplus, observed)
+        chosen = choose(staying, surplus, observed)
         if chosen is None:
             asks = actions.Plan(asks_ray=True, requeue_after=drain.LOOK_AGAIN)
         else:
             going = [*chosen, *going]
     left = drain.dismiss(cluster, observed, going, why=why, options=options, now=now)
-    return actions.joined(left, asks)
+    return Sizing(actions.joined(left, asks), max(-surplus, 0))
 
 
 def _suspended(group: api.WorkerGroupSpec, living: Sequence[Replica]) -> actions.Plan:
@@ -60,15 +69,20 @@ def _suspended(group: api.WorkerGroupSpec, living: Sequence[Replica]) -> actions
     )
 
 
-def _choose(
-    staying: Sequence[Replica], surplus: int, observed: seen.Observed
+def choose(
+    staying: Sequence[Replica], count: int, observed: seen.Observed
 ) -> Sequence[Replica] | None:
-    """Return those whose loss costs least; None while that is for Ray to say and it may yet."""
-    chosen = sorted(staying, key=lambda replica: _kindness(replica, observed.ray.state))[:surplus]
+    """Return that many whose loss costs least; None while that is for Ray to say and it may yet."""
+    chosen = kindest(staying, observed)[:count]
     said = observed.ray.state is not None or observed.ray.error or observed.head() is None
     if said or not any(_works(replica) for replica in chosen):
         return chosen
     return None
+
+
+def kindest(replicas: Sequence[Replica], observed: seen.Observed) -> Sequence[Replica]:
+    """Order replicas by what their loss costs, as far as is known; the least comes first."""
+    return sorted(replicas, key=lambda replica: _kindness(replica, observed.ray.state))
 
 
 def _works(replica: Replica) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ray_operator import actions, conditions, records, validity
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import diagnosis, drain, groups, nodes, plan, resources, suspension
+from ray_operator.raycluster import diagnosis, drain, groups, plan, resources, suspension, upgrade
 from ray_operator.raycluster import observed as seen
 
 
@@ -23,11 +23,12 @@ class Type(enum.StrEnum):
     """Condition types, in the order in which they are written."""
 
     HEAD_POD_READY = "HeadPodReady"
-    PROVISIONED = nodes.PROVISIONED
+    PROVISIONED = upgrade.PROVISIONED
     READY = "RayClusterReady"
     SPEC_VALID = plan.SPEC_VALID
     REPLICA_FAILURE = "ReplicaFailure"
     ORPHANED_GROUP = plan.ORPHANED_GROUP
+    UP_TO_DATE = "RayClusterUpToDate"
     SUSPENDING = suspension.SUSPENDING
     SUSPENDED = suspension.SUSPENDED
 
@@ -42,6 +43,12 @@ class Reason(enum.StrEnum):
     ALL_PODS_READY = "AllPodsRunningAndReady"
     PODS_NOT_READY = "PodsNotReady"
     ORPHANED_PODS_FOUND = "OrphanedWorkerGroupPodsFound"
+    ALL_PODS_UP_TO_DATE = "AllPodsUpToDate"
+    PODS_OUTDATED = "PodsOutdated"
+    RECREATING = "RecreateInProgress"
+    ROLLING = "RollingUpdateInProgress"
+    HEAD_KEPT = "HeadNotReplaced"
+    VERSION_CHANGES = "RayVersionChanges"
     UNKNOWN = "Unknown"
 
 
@@ -102,6 +109,7 @@ def _measured(cluster: api.RayCluster, observed: seen.Observed) -> dict[str, Any
         "head": _head(observed),
         "maxWorkerReplicas": groups.max_pods(specs),
         "minWorkerReplicas": groups.min_pods(specs),
+        "updatedWorkerReplicas": upgrade.progress(cluster, observed).updated,
         "readyWorkerReplicas": sum(pod.phase == "Running" and pod.ready is True for pod in workers),
     }
 
@@ -196,6 +204,7 @@ def _conditions(
     found += _suspension(phase)
     if orphans := observed.orphans(cluster):
         found.append(_orphaned(orphans))
+    found.append(_up_to_date(cluster, observed))
     found.append(_cluster_ready(cluster, observed, outcome, ready=ready, phase=phase))
     if failures := outcome.failures:
         first = failures[0]
@@ -254,6 +263,30 @@ def _suspension(phase: suspension.Phase) -> list[conditions.Condition]:
 def _orphaned(orphans: Sequence[records.Pod]) -> conditions.Condition:
     message = plan.orphans_found(orphans)
     return _condition(Type.ORPHANED_GROUP, "True", Reason.ORPHANED_PODS_FOUND, message)
+
+
+def _up_to_date(cluster: api.RayCluster, observed: seen.Observed) -> conditions.Condition:
+    """Say which Pods are of an older template, and what becomes of them."""
+    progress = upgrade.progress(cluster, observed)
+    if not progress.head and not progress.workers:
+        return _condition(Type.UP_TO_DATE, "True", Reason.ALL_PODS_UP_TO_DATE)
+    parts = ["the head"] if progress.head else []
+    parts += [f"{count} workers of group {name}" for name, count in progress.workers.items()]
+    old = f"of an older template: {', '.join(parts)}"
+    head = next((pod for pod in observed.head_pods() if pod.deletion_at is None), None)
+    if upgrade.recreates(cluster):
+        reason, more = Reason.RECREATING, ""
+    elif not upgrade.rolls(cluster):
+        hint = "delete them, or set upgradeStrategy.type to Recreate or RollingUpdate"
+        reason, more = Reason.PODS_OUTDATED, hint
+    elif obstacle := upgrade.obstacle(cluster, observed):
+        reason, more = Reason.VERSION_CHANGES, obstacle
+    elif not progress.workers and head and (obstacle := upgrade.head_obstacle(cluster, head)):
+        reason, more = Reason.HEAD_KEPT, obstacle
+    else:
+        reason, more = Reason.ROLLING, f"{progress.updated} workers are of the new one"
+    message = f"{old}: {more}" if more else old
+    return _condition(Type.UP_TO_DATE, "False", reason, message)
 
 
 def _provisioned(

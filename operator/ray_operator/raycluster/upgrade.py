@@ -1,25 +1,38 @@
-"""The upgrade strategy `Recreate`: which Pods are of an older spec than the present one.
+"""Upgrade strategies: which Pods are of an older spec than the present one, and what may be done.
 
-Owns: telling old Pods by the hash that is stamped on them. Does not own: the hash (`spec_hash`) or
-what is done about old Pods (`plan`). Invariant: an operator of another version, the reference's
-included, may hash differently, so its hashes are replaced by ours and never compared.
-Source: KubeRay 1.7, upgrade strategy of RayCluster.
+Owns: telling old Pods by the hashes that are stamped on them, and what stands against replacing
+them. Does not own: the hashes (`spec_hash`), or what is done about old Pods (`plan` at once,
+`rollout` bit by bit). Invariant: an operator of another version, the reference's included, may hash
+differently, so its hashes are replaced by ours and never compared.
+Source: KubeRay 1.7, upgrade strategy of RayCluster; rolling updates are ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from ray_operator import names, records, settings
+from ray_operator import conditions, names, records, settings
+from ray_operator.api import options as api_options
+from ray_operator.api import ray_version
 from ray_operator.api import raycluster as api
+from ray_operator.raycluster import fault_tolerance, groups, spec_hash
 from ray_operator.raycluster import observed as seen
-from ray_operator.raycluster import spec_hash
 
-RECREATE = "Recreate"
+PROVISIONED = "RayClusterProvisioned"
+VERSION_CHANGES = (
+    "RollingUpdate can't change the version of Ray, which all nodes must share: use the strategy"
+    " Recreate"
+)
+STATE_IS_LOST = (
+    "replacing the head would end its jobs and actors: keep its state by gcsFaultToleranceOptions,"
+    " or set rollingUpdate.replaceHead to Always"
+)
+HEAD_STAYS = "rollingUpdate.replaceHead is Never"
 
 
 def outdated(
     cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings
 ) -> Sequence[records.Pod]:
-    """Return the Pods of an older spec, if the strategy is to replace them."""
+    """Return the Pods of an older spec, if the strategy is to replace all at once."""
     if not recreates(cluster) or foreign(observed, options=options):
         return ()
     current = spec_hash.spec_hash(cluster.spec)
@@ -32,8 +45,99 @@ def outdated(
 
 def recreates(cluster: api.RayCluster) -> bool:
     """Tell whether a changed spec replaces all Pods at once."""
+    return _strategy(cluster) == api_options.RECREATE
+
+
+def rolls(cluster: api.RayCluster) -> bool:
+    """Tell whether a changed spec replaces the Pods of changed groups bit by bit."""
+    return _strategy(cluster) == api_options.ROLLING_UPDATE
+
+
+def is_old(spec: api.RayClusterSpec, group: api.GroupSpec) -> Callable[[records.Pod], bool]:
+    """Return how to tell Pods of the group that are of an older template."""
+    current = spec_hash.group_hash(spec, group)
+    return lambda pod: pod.annotations.get(names.GROUP_HASH_ANNOTATION, current) != current
+
+
+def obstacle(cluster: api.RayCluster, observed: seen.Observed) -> str:
+    """Say what keeps a rolling update from beginning; `""` when nothing does."""
+    head = observed.head()
+    if head is None:
+        return ""
+    runs = ray_version.of_image(head.ray_image)
+    wanted = ray_version.of_image(cluster.spec.head_group_spec.ray_container.get("image", ""))
+    return VERSION_CHANGES if runs and wanted and runs != wanted else ""
+
+
+def head_obstacle(cluster: api.RayCluster, head: records.Pod) -> str:
+    """Say what keeps a rolling update from replacing this head; `""` when nothing does."""
     strategy = cluster.spec.upgrade_strategy
-    return strategy is not None and strategy.type == RECREATE
+    rolling = strategy.rolling_update if strategy else None
+    match rolling.replace_head if rolling else None:
+        case "Always":
+            return ""
+        case "Never":
+            return HEAD_STAYS
+    return "" if _state_survives(cluster, head) else STATE_IS_LOST
+
+
+def replaces_head(cluster: api.RayCluster, observed: seen.Observed, head: records.Pod) -> bool:
+    """Tell whether it is the head's turn in a rolling update: the last.
+
+    A head that never got ready has nothing to lose, and is what the workers wait for.
+    """
+    if not rolls(cluster) or not is_old(cluster.spec, cluster.spec.head_group_spec)(head):
+        return False
+    said = conditions.read(cluster.status.get("conditions", ()))
+    if not head.ready and not conditions.is_true(said, PROVISIONED):
+        return True
+    blocked = obstacle(cluster, observed) or head_obstacle(cluster, head)
+    return not blocked and all(
+        _is_done(cluster, group, observed) for group in cluster.spec.worker_group_specs
+    )
+
+
+def _is_done(cluster: api.RayCluster, group: api.WorkerGroupSpec, observed: seen.Observed) -> bool:
+    pods = observed.worker_pods(group.group_name)
+    is_outdated = is_old(cluster.spec, group)
+    ready = [pod for pod in pods if seen.is_ready(pod) and not is_outdated(pod)]
+    return len(ready) == len(pods) == groups.desired_pods(group)
+
+
+class Progress(NamedTuple):
+    """What is of an older template: the head, and how many workers by group; and what isn't."""
+
+    head: bool
+    workers: Mapping[str, int]
+    updated: int
+
+
+def progress(cluster: api.RayCluster, observed: seen.Observed) -> Progress:
+    """Count the living Pods by what they were made of."""
+    spec, old, updated = cluster.spec, {}, 0
+    heads = [pod for pod in observed.head_pods() if pod.deletion_at is None]
+    for group in spec.worker_group_specs:
+        is_outdated = is_old(spec, group)
+        pods = [pod for pod in observed.worker_pods(group.group_name) if pod.deletion_at is None]
+        count = sum(map(is_outdated, pods))
+        updated += len(pods) - count
+        if count:
+            old[group.group_name] = count
+    return Progress(any(map(is_old(spec, spec.head_group_spec), heads)), old, updated)
+
+
+def _state_survives(cluster: api.RayCluster, head: records.Pod) -> bool:
+    """Tell whether a new head would find what this one keeps: same store, same place in it."""
+    kept = head.annotations.get(names.FT_ENABLED_ANNOTATION) == "true"
+    if not kept or not fault_tolerance.is_on(cluster):
+        return False
+    place = fault_tolerance.storage_namespace(cluster)
+    redis = fault_tolerance.uses_redis(cluster)
+    return head.annotations.get(names.FT_NAMESPACE_ANNOTATION) == (place if redis else None)
+
+
+def _strategy(cluster: api.RayCluster) -> str | None:
+    return cluster.spec.upgrade_strategy.type if cluster.spec.upgrade_strategy else None
 
 
 def foreign(observed: seen.Observed, *, options: settings.Settings) -> Sequence[records.Pod]:

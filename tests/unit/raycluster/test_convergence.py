@@ -103,7 +103,7 @@ def test_a_suspended_cluster_keeps_its_service_alone(crash_after: int | None) ->
     running = worlds.converge(ACTIVE, worlds.World())
     end = worlds.converge(SUSPENDED, running, crash_after=crash_after)
     assert end.shape() == [("Service", "demo-head-svc", "")]
-    assert truths(end) == {"RayClusterSpecValid", "RayClusterSuspended"}
+    assert truths(end) == {"RayClusterSpecValid", "RayClusterSuspended", "RayClusterUpToDate"}
     assert end.status["state"] == "suspended"
 
 

@@ -56,6 +56,7 @@ def test_the_whole_status_of_a_ready_cluster() -> None:
                 ),
                 ("RayClusterReady", "AllPodsRunningAndReady", ""),
                 ("RayClusterSpecValid", "Valid", ""),
+                ("RayClusterUpToDate", "AllPodsUpToDate", ""),
                 ("RayClusterSuspending", "RayClusterSuspending", ""),
                 ("RayClusterSuspended", "RayClusterSuspended", ""),
             )
@@ -79,6 +80,7 @@ def test_the_whole_status_of_a_ready_cluster() -> None:
         "readyWorkerReplicas": 1,
         "state": "ready",
         "stateTransitionTimes": {"ready": MOMENT},
+        "updatedWorkerReplicas": 1,
     }
 
 

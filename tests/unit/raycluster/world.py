@@ -1,7 +1,7 @@
 """A frozen fake of the cluster's children: apply plans to it until nothing is left to do."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -165,16 +165,27 @@ def decide(cluster: api.RayCluster, world: World) -> actions.Plan:
     return plan.plan(seen, world.observed, builders.SETTINGS, world.now)
 
 
-def converge(cluster: api.RayCluster, world: World, *, crash_after: int | None = None) -> World:
-    """Make passes until one changes nothing; the first stops after `crash_after` actions."""
-    for number in range(10):
+def converge(
+    cluster: api.RayCluster,
+    world: World,
+    *,
+    crash_after: int | None = None,
+    rounds: int = 10,
+    check: Callable[[World], None] = lambda _: None,
+) -> World:
+    """Make passes until one changes nothing; the first stops after `crash_after` actions.
+
+    `check` looks at the world after each pass.
+    """
+    for number in range(rounds):
         decided = decide(cluster, world)
         todo = decided.actions
         crashes = number == 0 and crash_after is not None
         after = world.apply(todo[:crash_after] if crashes else todo)
-        after = (after if crashes else after.say(cluster)).settle()
-        after = after.told(asked=decided.asks_ray)
+        after = after if crashes else after.say(cluster)
+        check(after)
+        after = after.settle().told(asked=decided.asks_ray)
         if after == world and not crashes:
             return world
         world = after
-    raise AssertionError(f"still not quiet after 10 rounds: {todo}")
+    raise AssertionError(f"still not quiet after {rounds} rounds: {todo}")
