@@ -114,6 +114,12 @@ def condition(status: clusters.Json, type_: str) -> clusters.Json:
     return next((item for item in found if item["type"] == type_), {})
 
 
+def python(cluster: clusters.Cluster, namespace: str, name: str, program: str) -> str:
+    """Run a program with the head's Python; return what it printed."""
+    where = ("-n", namespace, "exec", "-i", head(cluster, namespace, name), "-c", "ray-head", "--")
+    return cluster.kubectl(*where, "python", "-", stdin=program)
+
+
 def wait_tasks(
     cluster: clusters.Cluster,
     namespace: str,

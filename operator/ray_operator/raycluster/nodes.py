@@ -53,7 +53,7 @@ def _orphans(
     cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings, now: datetime
 ) -> actions.Plan:
     """Let the workers of removed groups go if the user wants that, or they were on their way."""
-    wanted = cluster.metadata.annotations.get(names.DELETE_ORPHANS_ANNOTATION, "").lower() == "true"
+    wanted = upgrade.removes_groups(cluster)
     going = [
         [pod]
         for pod in observed.orphans(cluster)

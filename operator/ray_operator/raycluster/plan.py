@@ -53,7 +53,8 @@ def _orphan_events(cluster: api.RayCluster, observed: seen.Observed) -> tuple[ac
     """Tell once of workers whose group was removed from the spec."""
     said = conditions.read(cluster.status.get("conditions", ()))
     orphans = observed.orphans(cluster)
-    if not orphans or conditions.is_true(said, ORPHANED_GROUP):
+    is_told = conditions.is_true(said, ORPHANED_GROUP)
+    if not orphans or is_told or upgrade.removes_groups(cluster):
         return ()
     message = orphans_found(orphans)
     return (
@@ -94,7 +95,10 @@ def _plan_pods(
     ]
     if outdated:
         return _replace(outdated, options=options, now=now)
-    return nodes.plan(cluster, observed, options=options, now=now)
+    rest = nodes.plan(cluster, observed, options=options, now=now)
+    if rolled := upgrade.rolled(cluster, observed):
+        return actions.joined(rest, _restamp(cluster, rolled, options=options))
+    return rest
 
 
 def _plan_suspended(cluster: api.RayCluster, observed: seen.Observed) -> actions.Plan:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from ray_operator import actions, names, records, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import backoff, desired, groups, rollout, turnover
+from ray_operator.raycluster import backoff, desired, groups, rollout, turnover, upgrade
 from ray_operator.raycluster import observed as seen
 
 LABEL = actions.Reasons("LabelledPod", "FailedToLabelPod", "FailedLabelPod")
@@ -38,7 +38,7 @@ def plan(
     whole, doomed = [], []
     for replica in _replicas(living).values():
         why = next((reasons[pod.name] for pod in replica if pod.name in reasons), "")
-        if not why and len(replica) < groups.hosts(group):
+        if not why and _is_incomplete(cluster, group, replica):
             why = f"its replica has {len(replica)} of {groups.hosts(group)} Pods"
         if why:
             doomed += [turnover.delete(pod, turnover.DELETE_WORKER, why) for pod in replica]
@@ -65,6 +65,14 @@ def plan(
     return actions.joined(
         actions.Plan(actions=(*created, *doomed), requeue_after=health.wait), sizing.leaving
     )
+
+
+def _is_incomplete(
+    cluster: api.RayCluster, group: api.WorkerGroupSpec, replica: Sequence[records.Pod]
+) -> bool:
+    """Tell whether hosts are missing; one that rolls to another number of hosts may have fewer."""
+    rolls = upgrade.rolls(cluster) and upgrade.is_old(cluster.spec, group)(replica[0])
+    return len(replica) < groups.hosts(group) and not rolls
 
 
 def _reasons(group: api.WorkerGroupSpec, broken: Iterable[records.Pod]) -> Mapping[str, str]:

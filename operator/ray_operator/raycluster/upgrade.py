@@ -53,6 +53,32 @@ def rolls(cluster: api.RayCluster) -> bool:
     return _strategy(cluster) == api_options.ROLLING_UPDATE
 
 
+def rolled(cluster: api.RayCluster, observed: seen.Observed) -> Sequence[records.Pod]:
+    """Return the Pods that an ended rolling update left as they are, though the spec changed.
+
+    They are to carry the present hash, or a later change to Recreate would replace them.
+    """
+    if not rolls(cluster):
+        return ()
+    current = spec_hash.spec_hash(cluster.spec)
+    living = [pod for pod in observed.pods if pod.deletion_at is None]
+    stale = [
+        pod
+        for pod in living
+        if pod.annotations.get(names.HASH_ANNOTATION, current) != current
+        and group_of(cluster.spec, pod)
+    ]
+    progress_ = progress(cluster, observed) if stale else None
+    done = progress_ is not None and not progress_.head and not progress_.workers
+    return stale if done else ()
+
+
+def removes_groups(cluster: api.RayCluster) -> bool:
+    """Tell whether workers whose group was removed from the spec go with it."""
+    asked = cluster.metadata.annotations.get(names.DELETE_ORPHANS_ANNOTATION, "")
+    return asked.lower() == "true" or recreates(cluster) or rolls(cluster)
+
+
 def is_old(spec: api.RayClusterSpec, group: api.GroupSpec) -> Callable[[records.Pod], bool]:
     """Return how to tell Pods of the group that are of an older template."""
     current = spec_hash.group_hash(spec, group)

@@ -32,6 +32,8 @@ class World:
     serial: int = 0
     now: datetime = builders.NOW
     age: timedelta = timedelta(minutes=5)
+    made: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """The manifests of all there ever was, by UID."""
 
     def apply(self, todo: Sequence[actions.Action]) -> "World":
         world = self
@@ -76,6 +78,12 @@ class World:
         ]
         return sorted([*pods, *(("Service", item.name, "") for item in self.observed.services)])
 
+    def content(self) -> list[str]:
+        """Tell what there is in full, but for what is drawn or only tells its place and past."""
+        observed = self.observed
+        there: list[Any] = [*observed.pods, *observed.services, *observed.others]
+        return sorted(_content(self.made[each.uid], each.annotations) for each in there)
+
     def told(self, *, asked: bool) -> "World":
         """Let Ray answer if it was asked: marked Pods' nodes have left by then, others work."""
         nodes = tuple(
@@ -112,15 +120,18 @@ class World:
         else:
             others = (*observed.others, wire.meta(data, kind=action.resource.kind))
             observed = dataclasses.replace(observed, others=others)
-        return dataclasses.replace(self, observed=observed, serial=serial)
+        made = {**self.made, meta["uid"]: action.manifest}
+        return dataclasses.replace(self, observed=observed, serial=serial, made=made)
 
     def _apply(self, action: actions.Apply) -> "World":
         """Take over the annotations, by which what changed is told."""
         given = action.manifest["metadata"]
+        made = dict(self.made)
 
         def changed(item: Any) -> Any:
             if (item.name, item.namespace) != (given["name"], given["namespace"]):
                 return item
+            made[item.uid] = action.manifest
             annotations = {**item.annotations, **given["annotations"]}
             return msgspec.structs.replace(item, annotations=annotations)
 
@@ -129,7 +140,7 @@ class World:
             services=tuple(map(changed, self.observed.services)),
             others=tuple(map(changed, self.observed.others)),
         )
-        return dataclasses.replace(self, observed=observed)
+        return dataclasses.replace(self, observed=observed, made=made)
 
     def _delete(self, action: actions.Delete) -> "World":
         if action.resource != records.PODS:
@@ -160,6 +171,20 @@ class World:
         return dataclasses.replace(self, observed=observed)
 
 
+_DRAWN = (names.REPLICA_INDEX_LABEL, names.REPLICA_NAME_LABEL)
+_PAST = (names.FAILURES_ANNOTATION, names.DRAINING_ANNOTATION)
+
+
+def _content(manifest: Mapping[str, Any], annotations: Mapping[str, str]) -> str:
+    given = manifest["metadata"]
+    meta = {
+        **given,
+        "labels": {k: v for k, v in given.get("labels", {}).items() if k not in _DRAWN},
+        "annotations": {k: v for k, v in annotations.items() if k not in _PAST},
+    }
+    return msgspec.json.encode({**manifest, "metadata": meta}, order="sorted").decode()
+
+
 def decide(cluster: api.RayCluster, world: World) -> actions.Plan:
     seen = world.seen_by(cluster)
     return plan.plan(seen, world.observed, builders.SETTINGS, world.now)
@@ -170,22 +195,25 @@ def converge(
     world: World,
     *,
     crash_after: int | None = None,
+    crashes: Sequence[int | None] = (),
     rounds: int = 10,
     check: Callable[[World], None] = lambda _: None,
 ) -> World:
     """Make passes until one changes nothing; the first stops after `crash_after` actions.
 
-    `check` looks at the world after each pass.
+    So do the first ones after as many as `crashes` says of each, None being a whole pass. `check`
+    looks at the world after each pass.
     """
+    crashes = [crash_after] if crash_after is not None else crashes
     for number in range(rounds):
         decided = decide(cluster, world)
         todo = decided.actions
-        crashes = number == 0 and crash_after is not None
-        after = world.apply(todo[:crash_after] if crashes else todo)
-        after = after if crashes else after.say(cluster)
+        last = crashes[number] if number < len(crashes) else None
+        after = world.apply(todo[:last])
+        after = after if last is not None else after.say(cluster)
         check(after)
         after = after.settle().told(asked=decided.asks_ray)
-        if after == world and not crashes:
+        if after == world and last is None:
             return world
         world = after
     raise AssertionError(f"still not quiet after {rounds} rounds: {todo}")
