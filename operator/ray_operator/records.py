@@ -230,3 +230,42 @@ class RayAnswer(msgspec.Struct, frozen=True):
     version: str = ""
     state: ResourceState | None = None
     error: str = ""
+
+
+class RayHead(msgspec.Struct, frozen=True):
+    """One life of a head: where it is, and how to be let in.
+
+    Attributes:
+        pod_uid, restarts: of the head Pod, and of the container that runs Ray in it.
+        is_up: the container runs, so there is somebody to ask.
+        dashboard_port: 0 where there is no dashboard.
+        token_secret: name of the Secret with the token of Ray's token authentication.
+        wants_own_token: Ray knows callers by their service accounts.
+    """
+
+    pod_uid: str
+    restarts: int
+    is_up: bool
+    host: str
+    gcs_port: int
+    dashboard_port: int
+    token_secret: str = ""
+    wants_own_token: bool = False
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """A Pod whose Ray node shall leave, and until when it may finish its work."""
+
+    pod: Pod
+    until: datetime
+
+
+class Inquiry(msgspec.Struct, frozen=True):
+    """What a cluster wants of its head, until it says otherwise.
+
+    The version is always wanted; `asks_state` wants the state of Ray's nodes, kept new.
+    """
+
+    head: RayHead
+    asks_state: bool = False
+    drains: tuple[Drain, ...] = ()
