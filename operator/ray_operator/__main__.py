@@ -27,6 +27,7 @@ from ray_operator import (
     apply,
     cli,
     credentials,
+    dashboard,
     errors,
     handlers,
     informers,
@@ -34,6 +35,7 @@ from ray_operator import (
     leader,
     names,
     observe,
+    pollers,
     reconcile,
     records,
     resources,
@@ -44,7 +46,7 @@ from ray_operator import (
 )
 from ray_operator.api import crds, structural
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import cleanup, plan, status
+from ray_operator.raycluster import cleanup, inquiry, plan, status
 
 DRAIN = timedelta(seconds=20)
 RETRY_SECONDS = 2.0
@@ -194,11 +196,19 @@ class Operator:
             )
             for resource in (records.SECRETS, records.INGRESSES)
         }
+        self._heads = pollers.Pollers(
+            client,
+            access,
+            connect=functools.partial(dashboard.Dashboard, session, user_agent=user_agent),
+            changed=self._queue.add,
+            may_write=may_write,
+        )
         world = observe.World(
             pods=self._pods,
             services=self._services,
             jobs=self._jobs,
             others=self._others.values(),
+            heads=self._heads,
         )
         stores: dict[records.Resource, apply.Store] = {
             records.RAYCLUSTERS: self._store,
@@ -216,6 +226,7 @@ class Operator:
                     refresh=world.refresh,
                     observe=world.raycluster,
                     plan=plan.plan,
+                    inquire=inquiry.inquiry,
                     next_status=status.next_status,
                 )
             },
@@ -229,6 +240,7 @@ class Operator:
             options=command.settings,
             concurrency=command.concurrency,
             may_write=may_write,
+            ask=self._heads.ask,
             storable=self._served.prune,
         )
 
@@ -325,7 +337,10 @@ class Operator:
             except errors.KubeError as error:
                 _log.warning("can't read the cluster yet: %s", error.message)
                 await asyncio.sleep(RETRY_SECONDS)
-        await self._reconciler.run()
+        try:
+            await self._reconciler.run()
+        finally:
+            await self._heads.close()
 
 
 if __name__ == "__main__":

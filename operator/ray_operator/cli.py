@@ -167,6 +167,9 @@ def _settings(
         raise ValueError(
             f"RAYCLUSTER_DEFAULT_REQUEUE_SECONDS_ENV is {resync!r}; give seconds, 1 or more"
         )
+    drain = environment.get("RAY_OPERATOR_DRAIN_SECONDS", "")
+    if drain and not drain.isdigit():
+        raise ValueError(f"RAY_OPERATOR_DRAIN_SECONDS is {drain!r}; give seconds, 0 or more")
     return settings.Settings(
         version=version,
         cluster_domain=environment.get("CLUSTER_DOMAIN") or "cluster.local",
@@ -179,4 +182,5 @@ def _settings(
         random_pod_delete=switch("ENABLE_RANDOM_POD_DELETE", default=False),
         resync=timedelta(seconds=int(resync)),
         feature_gates=enabled,
+        drain_timeout=timedelta(seconds=int(drain)) if drain else None,
     )

@@ -64,3 +64,15 @@ class NamespaceEnds(Forbidden):
 
 class NotLeading(Exception):
     """This replica's lease is too old to write under: drop the work, the new leader does it."""
+
+
+class RayError(Exception):
+    """Report a failed call of a Ray head."""
+
+
+class Unreachable(RayError):
+    """No answer: nobody listens, it took too long, or the head isn't up to it (5xx)."""
+
+
+class Rejected(RayError):
+    """Ray says no: a missing or wrong token, an unknown call, a bad request."""

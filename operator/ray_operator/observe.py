@@ -7,13 +7,13 @@ Owns: one function a kind, and refreshing the stores for one key. Does not own: 
 import asyncio
 from collections.abc import Iterable
 
-from ray_operator import informers, names, records
+from ray_operator import informers, names, pollers, records
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import observed
 
 
 class World:
-    """The stores of all children."""
+    """The stores of all children, and what heads have answered."""
 
     def __init__(
         self,
@@ -22,11 +22,13 @@ class World:
         services: informers.Children[records.Service],
         jobs: informers.Children[records.Job],
         others: Iterable[informers.Children[records.Meta]],
+        heads: pollers.Pollers,
     ) -> None:
         self._jobs = jobs
         self._pods = pods
         self._services = services
         self._others = tuple(others)
+        self._heads = heads
 
     async def refresh(self, key: records.Key) -> None:
         """Make the children of a RayCluster true to the server's newest state."""
@@ -64,4 +66,5 @@ class World:
                 for other in children.owned_by(key)
                 if other.owner is not None and other.owner.uid == metadata.uid
             ),
+            ray=self._heads.answer(key),
         )

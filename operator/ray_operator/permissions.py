@@ -30,6 +30,7 @@ OPERATOR = (
     Permission("batch", "jobs", ("get", "list", "watch", "create"), "remove state from Redis"),
     Permission("events.k8s.io", "events", ("create",), "say what was done and why not"),
     Permission("ray.io", "rayclusters", ("get", "list", "watch", "patch"), "what users want"),
+    Permission("ray.io", "rayclusters", ("ray:write",), "heads that ask Kubernetes who calls"),
     Permission("ray.io", "rayclusters/status", ("patch",), "tell users how it stands"),
     Permission("ray.io", "rayclusters/finalizers", ("update",), "own with blockOwnerDeletion"),
 )

@@ -54,6 +54,7 @@ class Kind(Generic[R, O]):
 
     Attributes:
         refresh: make the children of the key true to the server's newest state.
+        inquire: what is wanted of Ray after a pass that decided so; None wants nothing.
         next_status: the whole next status; None leaves the status alone.
     """
 
@@ -62,6 +63,7 @@ class Kind(Generic[R, O]):
     refresh: Callable[[records.Key], Awaitable[None]]
     observe: Callable[[R], O]
     plan: Callable[[R, O, settings.Settings, datetime], actions.Plan]
+    inquire: Callable[[R, O, actions.Plan], records.Inquiry | None]
     next_status: Callable[[R, O, actions.Outcome, datetime], Mapping[str, Any] | None]
 
 
@@ -86,9 +88,13 @@ class Reconciler:
         options: settings.Settings,
         concurrency: int,
         may_write: Callable[[], bool],
+        ask: Callable[[records.Key, records.Inquiry | None], None],
         storable: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda _, status: status,
     ) -> None:
-        """`storable` leaves out of a kind's status what the served CRD doesn't know."""
+        """`storable` leaves out of a kind's status what the served CRD doesn't know.
+
+        `ask` takes in what a key wants of Ray from now on, and doesn't wait for it.
+        """
         self._client = client
         self._storable = storable
         self._kinds = kinds
@@ -98,6 +104,7 @@ class Reconciler:
         self._settings = options
         self._concurrency = concurrency
         self._may_write = may_write
+        self._ask = ask
         self._distrusted: set[records.Key] = set()
         self._running: dict[records.Key, float] = {}
         self._draining = False
@@ -164,6 +171,7 @@ class Reconciler:
         data = self._store.get(key)
         if data is None:
             self._queue.forget(key)
+            self._ask(key, None)
             self._distrusted.discard(key)
             return "success"
         kind = self._kinds[key.kind]
@@ -173,7 +181,9 @@ class Reconciler:
                 self._distrusted.discard(key)
             resource = kind.decode(data)
             now = datetime.now(UTC)
-            plan = _bounded(kind.plan(resource, kind.observe(resource), self._settings, now))
+            observed = kind.observe(resource)
+            plan = _bounded(kind.plan(resource, observed, self._settings, now))
+            self._ask(key, kind.inquire(resource, observed, plan))
             if _replaces(plan, data) and not await self._is_alive(key, kind, data):
                 return "success"
             outcome = await self._applier.apply(plan)

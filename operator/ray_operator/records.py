@@ -5,7 +5,9 @@ Owns: what the operator knows of a child (never its whole manifest). Does not ow
 """
 
 import enum
+import functools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -201,12 +203,9 @@ class RayNode(msgspec.Struct, frozen=True):
     idle: timedelta = timedelta()
     ip: str = ""
 
-    def runs_in(self, pod: Pod) -> bool:
-        """Tell whether the node is, or was, in this Pod."""
-        return self.instance_id == pod.name if self.instance_id else self.ip == pod.ip
 
-
-class ResourceState(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class ResourceState:
     """All nodes that a GCS knows, dead ones too, as of `at`."""
 
     at: datetime
@@ -214,8 +213,13 @@ class ResourceState(msgspec.Struct, frozen=True):
 
     def life_of(self, pod: Pod) -> RayNode | None:
         """Return the Pod's node that lives, None when there is none (any more, or yet)."""
+        return self._living.get(pod.name) or self._living.get(pod.ip)
+
+    @functools.cached_property
+    def _living(self) -> Mapping[str, RayNode]:
+        """Nodes by the Pod's name, or by its address where nobody told Ray the name."""
         living = (each for each in self.nodes if each.status is not NodeStatus.DEAD)
-        return next((each for each in living if each.runs_in(pod)), None)
+        return {each.instance_id or each.ip: each for each in living}
 
 
 class RayAnswer(msgspec.Struct, frozen=True):
@@ -230,3 +234,42 @@ class RayAnswer(msgspec.Struct, frozen=True):
     version: str = ""
     state: ResourceState | None = None
     error: str = ""
+
+
+class RayHead(msgspec.Struct, frozen=True):
+    """One life of a head: where it is, and how to be let in.
+
+    Attributes:
+        pod_uid, restarts: of the head Pod, and of the container that runs Ray in it.
+        is_up: the container runs, so there is somebody to ask.
+        dashboard_port: 0 where there is no dashboard.
+        token_secret: name of the Secret with the token of Ray's token authentication.
+        wants_own_token: Ray knows callers by their service accounts.
+    """
+
+    pod_uid: str
+    restarts: int
+    is_up: bool
+    host: str
+    gcs_port: int
+    dashboard_port: int
+    token_secret: str = ""
+    wants_own_token: bool = False
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """A Pod whose Ray node shall leave, and until when it may finish its work."""
+
+    pod: Pod
+    until: datetime
+
+
+class Inquiry(msgspec.Struct, frozen=True):
+    """What a cluster wants of its head, until it says otherwise.
+
+    The version is always wanted; `asks_state` wants the state of Ray's nodes, kept new.
+    """
+
+    head: RayHead
+    asks_state: bool = False
+    drains: tuple[Drain, ...] = ()

@@ -301,3 +301,16 @@ def job(data: bytes | msgspec.Raw) -> records.Job:
             each.type in ends and each.status == "True" for each in decoded.status.conditions
         ),
     )
+
+
+class _Secret(msgspec.Struct):
+    data: dict[str, bytes] = {}
+
+
+def secret(data: bytes) -> dict[str, bytes]:
+    """Decode what a Secret holds.
+
+    Raises:
+        msgspec.DecodeError: it is no Secret.
+    """
+    return msgspec.json.decode(data, type=_Secret).data

@@ -7,9 +7,11 @@ its deadline and then shows what there is.
 
 import json
 import os
+import re
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,6 +93,27 @@ class Cluster:
     ) -> str:
         """Run kubectl; return its standard output."""
         return self.run("kubectl", *arguments, stdin=stdin, within=within)
+
+    @contextmanager
+    def forwarded(self, namespace: str, pod: str, port: int) -> Iterator[int]:
+        """Make a Pod's port reachable from here; give the port at which, on 127.0.0.1.
+
+        Raises:
+            CommandFailed: it didn't come to that.
+        """
+        command = ["kubectl", "-n", namespace, "port-forward", f"pod/{pod}", f":{port}"]
+        with subprocess.Popen(
+            command, env=self._environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                assert process.stdout is not None
+                said = process.stdout.readline()
+                found = re.search(r"127\.0\.0\.1:(\d+) ->", said)
+                if found is None:
+                    raise CommandFailed(f"{' '.join(command)}: {said!r}")
+                yield int(found[1])
+            finally:
+                process.terminate()
 
     def helm(self, *arguments: str) -> str:
         """Run Helm; return its standard output."""

@@ -115,6 +115,7 @@ def reconciler(
                 refresh=nothing,
                 observe=lambda _: None,
                 plan=lambda *_: plan,
+                inquire=lambda *_: None,
                 next_status=said,
             )
         },
@@ -124,6 +125,7 @@ def reconciler(
         options=settings.Settings(version="test"),
         concurrency=1,
         may_write=may_write,
+        ask=lambda *_: None,
     )
     store.put(KEY, body(1))
     return made, queue

@@ -31,16 +31,22 @@ def needs_volume(spec: api.RayClusterSpec) -> bool:
     return options is not None and is_on(spec) and bool(options.enable_k8s_token_auth)
 
 
+def secret_name(cluster: api.RayCluster) -> str:
+    """Name the Secret that holds the token; empty where there is none."""
+    options = cluster.spec.auth_options
+    if options is None or not is_on(cluster.spec) or needs_volume(cluster.spec):
+        return ""
+    return options.secret_name or names.legacy(cluster.metadata.name)
+
+
 def variables(cluster: api.RayCluster) -> list[dict[str, Any]]:
     """Return what every Ray container is to know, unless the user says otherwise."""
-    options = cluster.spec.auth_options
-    if options is None or not is_on(cluster.spec):
+    if not is_on(cluster.spec):
         return []
     mode = {"name": "RAY_AUTH_MODE", "value": "token"}
     if needs_volume(cluster.spec):
         return [mode, {"name": "RAY_ENABLE_K8S_TOKEN_AUTH", "value": "true"}]
-    secret = options.secret_name or names.legacy(cluster.metadata.name)
-    reference = {"secretKeyRef": {"name": secret, "key": TOKEN_KEY}}
+    reference = {"secretKeyRef": {"name": secret_name(cluster), "key": TOKEN_KEY}}
     return [mode, {"name": "RAY_AUTH_TOKEN", "valueFrom": reference}]
 
 

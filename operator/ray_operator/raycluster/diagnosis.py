@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ray_operator import actions, names, quantity, records
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import observed as seen
-from ray_operator.raycluster import resources
+from ray_operator.raycluster import resources, versions
 
 HEAD_NEEDS = quantity.parse("1Gi")
 """Memory below which the processes of a Ray head alone hardly fit."""
@@ -37,6 +37,8 @@ def diagnose(
     for failure in outcome.failures:
         if found := _refused(failure):
             return found
+    if mismatch := versions.obstacle(cluster, observed):
+        return Diagnosis(*mismatch)
     for pod in [*observed.head_pods(), *observed.worker_pods()]:
         if found := _of_pod(cluster, pod):
             return found

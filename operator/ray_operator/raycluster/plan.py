@@ -13,7 +13,15 @@ from datetime import datetime, timedelta
 from ray_operator import actions, conditions, names, records, settings, validity
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
-from ray_operator.raycluster import children, cleanup, nodes, suspension, turnover, upgrade
+from ray_operator.raycluster import (
+    children,
+    cleanup,
+    nodes,
+    suspension,
+    turnover,
+    upgrade,
+    versions,
+)
 from ray_operator.raycluster import observed as seen
 
 SPEC_VALID = "RayClusterSpecValid"
@@ -39,7 +47,7 @@ def plan(
     events = validity.events(cluster, SPEC_VALID, invalid=invalid, warnings=rules.warnings(cluster))
     if invalid:
         return actions.Plan(invalid=invalid, events=events)
-    events += _orphan_events(cluster, observed)
+    events += (*_orphan_events(cluster, observed), *versions.events(cluster, observed))
     if is_paused(cluster):
         return actions.Plan(events=events)
     if held := cleanup.hold(cluster, options):

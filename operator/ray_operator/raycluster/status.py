@@ -15,7 +15,16 @@ from typing import Any
 
 from ray_operator import actions, conditions, records, validity
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import diagnosis, drain, groups, plan, resources, suspension, upgrade
+from ray_operator.raycluster import (
+    diagnosis,
+    drain,
+    groups,
+    plan,
+    resources,
+    suspension,
+    upgrade,
+    versions,
+)
 from ray_operator.raycluster import observed as seen
 
 
@@ -26,6 +35,7 @@ class Type(enum.StrEnum):
     PROVISIONED = upgrade.PROVISIONED
     READY = "RayClusterReady"
     SPEC_VALID = plan.SPEC_VALID
+    RAY_VERSION_MATCHES = versions.MATCHES
     REPLICA_FAILURE = "ReplicaFailure"
     ORPHANED_GROUP = plan.ORPHANED_GROUP
     UP_TO_DATE = "RayClusterUpToDate"
@@ -206,6 +216,8 @@ def _conditions(
         found.append(_orphaned(orphans))
     found.append(_up_to_date(cluster, observed))
     found.append(_cluster_ready(cluster, observed, outcome, ready=ready, phase=phase))
+    if version := versions.condition(cluster, observed):
+        found.append(version)
     if failures := outcome.failures:
         first = failures[0]
         assert first.error is not None

@@ -118,7 +118,9 @@ def test_a_pod_without_ray_goes_at_once(fields: dict[str, Any]) -> None:
     assert dismissed([pod]) == deletion(pod)
 
 
-@pytest.mark.parametrize("status", set(records.NodeStatus) - {records.NodeStatus.DEAD})
+@pytest.mark.parametrize(
+    "status", [each for each in records.NodeStatus if each is not records.NodeStatus.DEAD]
+)
 def test_a_pod_whose_node_lives_waits(status: records.NodeStatus) -> None:
     pod = marked(WORKER)
     assert dismissed([pod], ray=answer(node(pod, status))) == actions.Plan(

@@ -1,0 +1,277 @@
+"""Tasks that ask Ray heads, so that no pass over a cluster ever waits for one.
+
+Owns: asking each head for what its cluster wants, draining, the newest answers, and how to deal
+with heads that don't answer. Does not own: what is wanted (`raycluster.inquiry`) or what follows
+from an answer. Invariant: a task of one head waits for no other; a cluster that wants nothing has
+no task and no connection; nodes are drained only while this process may write.
+
+What a head said is kept only as long as it is kept new, the version as long as the head Pod lives.
+A task for each head was chosen over a pool, in which dead heads would take the places of others.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import msgspec
+
+from ray_operator import credentials, dashboard, errors, gcs, kube, records, wire
+from ray_operator.raycluster import auth
+
+STATE_PERIOD_SECONDS = 1.0
+"""The GCS hears of its nodes' loads no more often."""
+PATIENCE = timedelta(seconds=3)
+"""A scale-down waits this long for a head that doesn't answer."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
+"""Between attempts at a head that doesn't answer."""
+VERSIONS_AT_START_PER_SECOND = 200
+DRAINS_AT_ONCE = 32
+TELL_AGAIN_SECONDS = 10.0
+"""A node that was told to drain says so after a second; if it doesn't, it is told again."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Poll:
+    """One cluster: what it wants, what was said, and the tasks that find out."""
+
+    inquiry: records.Inquiry
+    answer: records.RayAnswer = field(default_factory=records.RayAnswer)
+    learned: tuple[str, int] = ("", 0)
+    version: asyncio.Task[None] | None = None
+    state: asyncio.Task[None] | None = None
+    wakeup: asyncio.Event = field(default_factory=asyncio.Event)
+    told_at: dict[bytes, float] = field(default_factory=dict)
+
+
+class Pollers:
+    """Ask heads; `changed` is told of every answer that a pass could care for."""
+
+    def __init__(
+        self,
+        client: kube.Kube,
+        access: credentials.Credentials,
+        *,
+        connect: Callable[[str, int, str | None], dashboard.Dashboard],
+        changed: Callable[[records.Key], None],
+        may_write: Callable[[], bool],
+    ) -> None:
+        """`connect` makes the client of a dashboard: host, port, token."""
+        self._client = client
+        self._access = access
+        self._connect = connect
+        self._changed = changed
+        self._may_write = may_write
+        self._polls: dict[records.Key, _Poll] = {}
+        self._learning = 0
+
+    def ask(self, key: records.Key, inquiry: records.Inquiry | None) -> None:
+        """Take in what a cluster wants from now on; never waits."""
+        poll = self._polls.get(key)
+        if inquiry is None:
+            if poll is not None:
+                _stop(poll.version, poll.state)
+                del self._polls[key]
+            return
+        if poll is None:
+            poll = self._polls[key] = _Poll(inquiry)
+        if poll.inquiry.head != inquiry.head:
+            _stop(poll.version, poll.state)
+            poll.version = poll.state = None
+            is_same_pod = poll.inquiry.head.pod_uid == inquiry.head.pod_uid
+            poll.answer = records.RayAnswer(version=poll.answer.version if is_same_pod else "")
+        if inquiry.drains != poll.inquiry.drains:
+            poll.wakeup.set()
+        poll.inquiry = inquiry
+        self._start(key, poll)
+
+    def answer(self, key: records.Key) -> records.RayAnswer:
+        """Return what the cluster's head has said."""
+        poll = self._polls.get(key)
+        return poll.answer if poll else records.RayAnswer()
+
+    async def close(self) -> None:
+        """End all tasks and forget all answers."""
+        tasks = [
+            task for poll in self._polls.values() for task in (poll.version, poll.state) if task
+        ]
+        self._polls.clear()
+        _stop(*tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, key: records.Key, poll: _Poll) -> None:
+        """Have the tasks that the inquiry needs, and no other."""
+        head = poll.inquiry.head
+        has_dashboard = head.is_up and head.dashboard_port
+        if has_dashboard and poll.learned != (head.pod_uid, head.restarts) and _idle(poll.version):
+            poll.version = _task(self._learn_version(key, poll), f"version of {key}")
+        if head.is_up and poll.inquiry.asks_state:
+            if _idle(poll.state):
+                poll.state = _task(self._follow_state(key, poll), f"state of {key}")
+        elif poll.state is not None:
+            _stop(poll.state)
+            poll.state = None
+            poll.answer = records.RayAnswer(version=poll.answer.version)
+
+    async def _learn_version(self, key: records.Key, poll: _Poll) -> None:
+        """Ask until the dashboard says it; ever more slowly, as long as a tenth of it took."""
+        head = poll.inquiry.head
+        self._learning += 1
+        try:
+            # An operator that starts meets all heads at once.
+            spread = self._learning / VERSIONS_AT_START_PER_SECOND
+            await asyncio.sleep(random.uniform(0, spread))
+            started = time.monotonic()
+            while (version := await self._version(key, head)) is None:
+                waited = time.monotonic() - started
+                longest = 2 * LONGEST_PAUSE_SECONDS
+                await _pause(min(FIRST_PAUSE_SECONDS + waited / 10, longest))
+        finally:
+            self._learning -= 1
+        poll.learned = (head.pod_uid, head.restarts)
+        if version != poll.answer.version:
+            poll.answer = msgspec.structs.replace(poll.answer, version=version)
+            self._changed(key)
+
+    async def _version(self, key: records.Key, head: records.RayHead) -> str | None:
+        try:
+            token = await self._token(key, head)
+            return await self._connect(head.host, head.dashboard_port, token).version()
+        except (errors.RayError, errors.KubeError) as error:
+            _log.debug("%s %s/%s: version of Ray: %s", *key, error)
+            return None
+
+    async def _follow_state(self, key: records.Key, poll: _Poll) -> None:
+        """Keep the state of Ray's nodes new, and drain those that shall leave."""
+        head, failures = poll.inquiry.head, 0
+        client: gcs.Gcs | None = None
+        try:
+            while True:
+                poll.wakeup.clear()
+                try:
+                    if client is None:
+                        token = await self._token(key, head)
+                        client = gcs.Gcs(head.host, head.gcs_port, token=token)
+                    state = await client.resource_state(within=PATIENCE)
+                    if await self._drain(client, poll, state):
+                        state = await client.resource_state(within=PATIENCE)
+                except (errors.RayError, errors.KubeError) as error:
+                    if client is not None and isinstance(error, errors.Rejected):
+                        await client.close()  # the token may be another by now
+                        client = None
+                    if not failures:
+                        _log.warning("%s %s/%s: Ray doesn't answer: %s", *key, error)
+                    failures += 1
+                    self._said(key, poll, error=str(error))
+                    await _pause(_back_off(failures))
+                else:
+                    failures = 0
+                    self._said(key, poll, state=state)
+                    await _pause(STATE_PERIOD_SECONDS, poll.wakeup)
+        finally:
+            if client is not None:
+                await client.close()
+
+    def _said(
+        self,
+        key: records.Key,
+        poll: _Poll,
+        *,
+        state: records.ResourceState | None = None,
+        error: str = "",
+    ) -> None:
+        """Keep the answer; tell of it if it is of another kind, or nodes come closer to leaving."""
+        before, drains = poll.answer, poll.inquiry.drains
+        poll.answer = records.RayAnswer(version=before.version, state=state, error=error)
+        if _facts(before, drains) != _facts(poll.answer, drains):
+            self._changed(key)
+
+    async def _drain(self, client: gcs.Gcs, poll: _Poll, state: records.ResourceState) -> bool:
+        """Drain the nodes that shall leave and don't yet; tell whether there were any."""
+        now = time.monotonic()
+        todo = []
+        for drain in poll.inquiry.drains:
+            node = state.life_of(drain.pod)
+            if node is None or node.status is records.NodeStatus.DRAINING:
+                continue
+            if now - poll.told_at.get(node.node_id, -TELL_AGAIN_SECONDS) >= TELL_AGAIN_SECONDS:
+                todo.append((drain, node))
+        if not self._may_write():
+            return False
+        for first in range(0, len(todo), DRAINS_AT_ONCE):
+            some = todo[first : first + DRAINS_AT_ONCE]
+            await asyncio.gather(*(_drain(client, drain, node) for drain, node in some))
+            poll.told_at.update({node.node_id: now for _, node in some})
+        return bool(todo)
+
+    async def _token(self, key: records.Key, head: records.RayHead) -> str | None:
+        """Return the token that lets us in; None where there is none (yet), or none is needed."""
+        if head.wants_own_token:
+            return self._access.bearer()
+        if not head.token_secret:
+            return None
+        found = await self._client.get(records.SECRETS, key.namespace, head.token_secret)
+        token = wire.secret(found).get(auth.TOKEN_KEY, b"") if found else b""
+        return token.decode(errors="ignore").strip() or None
+
+
+async def _drain(client: gcs.Gcs, drain: records.Drain, node: records.RayNode) -> None:
+    """Drain one node: at once if it is idle, else once it has finished its work."""
+    why = f"Pod {drain.pod.name} is to be removed"
+    if node.status is records.NodeStatus.IDLE:
+        refused = await client.drain(node.node_id, reason=gcs.Reason.IDLE, message=why)
+        if refused is None:
+            return
+    await client.drain(
+        node.node_id, reason=gcs.Reason.PREEMPTION, message=why, deadline=drain.until
+    )
+
+
+def _facts(answer: records.RayAnswer, drains: Iterable[records.Drain]) -> tuple[object, ...]:
+    """Return what of an answer could change a decision about the Pods that go."""
+    if answer.state is None:
+        return (bool(answer.error),)
+    lives = (answer.state.life_of(drain.pod) for drain in drains)
+    return (False, *(life.status if life else None for life in lives))
+
+
+def _back_off(failures: int) -> float:
+    return min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 16), LONGEST_PAUSE_SECONDS)
+
+
+async def _pause(seconds: float, wakeup: asyncio.Event | None = None) -> None:
+    """Sleep about so long, or until `wakeup`."""
+    seconds *= random.uniform(0.75, 1.25)
+    if wakeup is None:
+        await asyncio.sleep(seconds)
+        return
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(wakeup.wait(), seconds)
+
+
+def _task(work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_tell_failure)
+    return task
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    """Log what shouldn't happen; the next pass starts the task anew."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("%s: internal error", task.get_name(), exc_info=error)
+
+
+def _idle(task: asyncio.Task[None] | None) -> bool:
+    return task is None or task.done()
+
+
+def _stop(*tasks: asyncio.Task[None] | None) -> None:
+    for task in tasks:
+        if task is not None:
+            task.cancel()

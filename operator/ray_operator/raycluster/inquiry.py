@@ -1,0 +1,51 @@
+"""What a cluster wants of its head: where that is, which nodes shall leave, what to find out.
+
+Owns: the inquiry of one pass. Does not own: asking (`pollers`), or the marks on Pods (`drain`).
+Invariant: what it says of drains follows from the Pods alone, so that whoever leads next goes on.
+"""
+
+from ray_operator import actions, records
+from ray_operator.api import raycluster as api
+from ray_operator.raycluster import auth, drain, plan, rayparams
+from ray_operator.raycluster import observed as seen
+
+
+def inquiry(
+    cluster: api.RayCluster, observed: seen.Observed, decided: actions.Plan
+) -> records.Inquiry | None:
+    """Return what is wanted after a pass that decided so; None: nothing, of nobody."""
+    left_alone = cluster.metadata.deletion_timestamp or plan.is_paused(cluster)
+    if left_alone or not plan.is_ours(cluster) or decided.invalid:
+        return None
+    living = (pod for pod in observed.head_pods() if pod.deletion_at is None)
+    pod = observed.head() or next(living, None)
+    if pod is None:
+        return None
+    drains = (
+        records.Drain(worker, until)
+        for worker in observed.worker_pods()
+        if worker.deletion_at is None and (until := drain.deadline(worker)) is not None
+    )
+    return records.Inquiry(
+        head=_head(cluster, pod),
+        asks_state=decided.asks_ray,
+        drains=tuple(drains),
+    )
+
+
+def _head(cluster: api.RayCluster, pod: records.Pod) -> records.RayHead:
+    params = cluster.spec.head_group_spec.ray_start_params
+    has_dashboard = params.get("include-dashboard", "").lower() != "false"
+    ray = pod.ray()
+    return records.RayHead(
+        pod_uid=pod.uid,
+        restarts=ray.restarts if ray else 0,
+        is_up=seen.has_ray(pod),
+        host=pod.ip,
+        gcs_port=rayparams.port(params, "port", rayparams.GCS_PORT),
+        dashboard_port=rayparams.port(params, "dashboard-port", rayparams.DASHBOARD_PORT)
+        if has_dashboard
+        else 0,
+        token_secret=auth.secret_name(cluster),
+        wants_own_token=auth.needs_volume(cluster.spec),
+    )
