@@ -1,7 +1,7 @@
 """Composition root: wire the objects, read environment and clock, run.
 
 Owns: construction order, start and shutdown. Does not own: any decision. Invariant: nothing else
-in the package reads the environment, installs signal handlers or configures logging.
+in the package reads the environment, installs signal handlers or has logging configured.
 """
 
 import asyncio
@@ -20,7 +20,6 @@ from uuid import uuid4
 
 import aiohttp
 import msgspec
-from pythonjsonlogger.json import JsonFormatter
 
 from ray_operator import (
     admission,
@@ -32,6 +31,7 @@ from ray_operator import (
     informers,
     kube,
     leader,
+    logs,
     names,
     observe,
     reconcile,
@@ -61,7 +61,10 @@ def main() -> None:
         return
     if isinstance(command, cli.Validate):
         sys.exit(_validate(command))
-    _configure_logging(command)
+    try:
+        logs.configure(command.logs)
+    except OSError as error:
+        raise SystemExit(f"the log file {command.logs.file}: {error.strerror}") from error
     for warning in command.warnings:
         _log.warning("%s", warning)
     asyncio.run(run(command))
@@ -93,22 +96,6 @@ def _validate(command: cli.Validate) -> int:
             print(each)
     print(f"{count} resources, {errors} errors", file=sys.stderr)
     return 1 if errors else 0
-
-
-def _configure_logging(command: cli.Run) -> None:
-    handler = logging.StreamHandler()
-    if command.log_encoder == "json":
-        fields = {"asctime": "ts", "levelname": "level", "name": "logger", "message": "msg"}
-        handler.setFormatter(
-            JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=fields)
-        )
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=command.log_level.upper(), handlers=[handler])
-    logging.getLogger("kopf").setLevel(logging.WARNING)
-    # It tells, at length, of what ended it; `handlers` does so in a line, and starts it again.
-    for part in ("running", "orchestration"):
-        logging.getLogger(f"kopf._core.reactor.{part}").setLevel(logging.CRITICAL)
 
 
 def _access(command: cli.Run) -> credentials.Credentials:
@@ -157,7 +144,7 @@ class Operator:
             access,
             user_agent=user_agent,
             rate_limit=kube.RateLimit(qps=command.qps, burst=command.burst)
-            if command.qps
+            if command.qps is not None and command.qps > 0  # as client-go: else no limit
             else None,
             may_write=may_write,
         )
