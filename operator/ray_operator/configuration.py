@@ -20,6 +20,8 @@ from ray_operator.api.validation import meta
 
 API_VERSION, KIND = "config.ray.io/v1alpha1", "Configuration"
 ENCODERS = ("json", "console")
+RESERVED = ("autoscaler", "wait-gcs-ready")
+"""Names of containers that the operator itself adds to Pods."""
 BATCH_SCHEDULERS = ("volcano", "yunikorn", "kai-scheduler", "scheduler-plugins")
 
 
@@ -128,6 +130,8 @@ def _unusable(written: base.Json) -> Iterator[str]:
                     f"{key}[{index}].name: {each['name']!r} must be at most 63 lower-case letters,"
                     " digits and '-', starting and ending with a letter or digit"
                 )
+            if each["name"] in RESERVED:
+                yield f"{key}[{index}].name: {each['name']!r} is the operator's own: use another"
             if not each.get("image"):
                 yield f"{key}[{index}].image: is missing: name the image to run"
     key = "defaultContainerEnvs"

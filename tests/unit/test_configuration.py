@@ -131,6 +131,13 @@ def test_nothing_said_is_the_defaults(file: Path) -> None:
             ),
         ),
         (
+            {"workerSidecarContainers": [{**SIDECAR, "name": "wait-gcs-ready"}]},
+            (
+                "workerSidecarContainers[0].name: 'wait-gcs-ready' is the operator's own: use"
+                " another"
+            ),
+        ),
+        (
             {"workerSidecarContainers": [SIDECAR, SIDECAR]},
             "workerSidecarContainers: 'fluentbit' is there 2 times: give each a name of its own",
         ),
