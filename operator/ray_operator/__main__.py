@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import aiohttp
 import msgspec
+import prometheus_client
 
 from ray_operator import (
     admission,
@@ -29,6 +30,7 @@ from ray_operator import (
     errors,
     handlers,
     informers,
+    inventory,
     kube,
     leader,
     logs,
@@ -151,6 +153,9 @@ class Operator:
         self._command = command
         self._queue = workqueue.WorkQueue()
         self._store = resources.Resources(self._queue.add)
+        prometheus_client.REGISTRY.register(self._queue)
+        if command.enable_metrics:
+            prometheus_client.REGISTRY.register(inventory.RayClusters(self._store.entries))
         self._pods = self._children(
             client,
             records.PODS,

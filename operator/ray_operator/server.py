@@ -41,8 +41,9 @@ def _probe(check: Probe) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 
 async def _metrics(_: web.Request) -> web.Response:
+    """Answer a scrape; thousands of resources take their time, so it is a thread's."""
     return web.Response(
-        body=prometheus_client.generate_latest(),
+        body=await asyncio.to_thread(prometheus_client.generate_latest),
         headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST},
     )
 
