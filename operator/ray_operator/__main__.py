@@ -1,7 +1,7 @@
 """Composition root: wire the objects, read environment and clock, run.
 
 Owns: construction order, start and shutdown. Does not own: any decision. Invariant: nothing else
-in the package reads the environment, installs signal handlers or configures logging.
+in the package reads the environment, installs signal handlers or has logging configured.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import aiohttp
 import msgspec
-from pythonjsonlogger.json import JsonFormatter
+import prometheus_client
 
 from ray_operator import (
     admission,
@@ -31,8 +31,10 @@ from ray_operator import (
     errors,
     handlers,
     informers,
+    inventory,
     kube,
     leader,
+    logs,
     names,
     observe,
     pollers,
@@ -63,7 +65,10 @@ def main() -> None:
         return
     if isinstance(command, cli.Validate):
         sys.exit(_validate(command))
-    _configure_logging(command)
+    try:
+        logs.configure(command.logs)
+    except OSError as error:
+        raise SystemExit(f"the log file {command.logs.file}: {error.strerror}") from error
     for warning in command.warnings:
         _log.warning("%s", warning)
     asyncio.run(run(command))
@@ -95,22 +100,6 @@ def _validate(command: cli.Validate) -> int:
             print(each)
     print(f"{count} resources, {errors} errors", file=sys.stderr)
     return 1 if errors else 0
-
-
-def _configure_logging(command: cli.Run) -> None:
-    handler = logging.StreamHandler()
-    if command.log_encoder == "json":
-        fields = {"asctime": "ts", "levelname": "level", "name": "logger", "message": "msg"}
-        handler.setFormatter(
-            JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=fields)
-        )
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=command.log_level.upper(), handlers=[handler])
-    logging.getLogger("kopf").setLevel(logging.WARNING)
-    # It tells, at length, of what ended it; `handlers` does so in a line, and starts it again.
-    for part in ("running", "orchestration"):
-        logging.getLogger(f"kopf._core.reactor.{part}").setLevel(logging.CRITICAL)
 
 
 def _access(command: cli.Run) -> credentials.Credentials:
@@ -159,13 +148,16 @@ class Operator:
             access,
             user_agent=user_agent,
             rate_limit=kube.RateLimit(qps=command.qps, burst=command.burst)
-            if command.qps
+            if command.qps is not None and command.qps > 0  # as client-go: else no limit
             else None,
             may_write=may_write,
         )
         self._command = command
         self._queue = workqueue.WorkQueue()
         self._store = resources.Resources(self._queue.add)
+        prometheus_client.REGISTRY.register(self._queue)
+        if command.enable_metrics:
+            prometheus_client.REGISTRY.register(inventory.RayClusters(self._store.entries))
         self._pods = self._children(
             client,
             records.PODS,

@@ -6,15 +6,14 @@ with the CRDs of this version; other kinds in the files are left alone.
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-import jsonschema
 import pydantic
 import yaml
 
-from ray_operator import features
+from ray_operator import features, strict
 from ray_operator.api import base, crds
 from ray_operator.api.validation import kinds
 
@@ -76,7 +75,7 @@ def _check(manifest: base.Json, enabled: features.Features) -> Iterator[Finding]
         yield Finding("", resource, "", message)
         return
     broken = False
-    for path, message in _schema_errors(kind, manifest):
+    for path, message in _schema(kind).errors(manifest):
         broken = True
         yield Finding("", resource, path, message)
     try:
@@ -91,53 +90,6 @@ def _check(manifest: base.Json, enabled: features.Features) -> Iterator[Finding]
         yield Finding("", resource, each.path, each.message, each.rule, is_warning=True)
 
 
-def _schema_errors(kind: crds.Kind, manifest: base.Json) -> Iterator[tuple[str, str]]:
-    """Yield paths and messages of what the API server's schema refuses or would drop."""
-    errors = _validator(kind).iter_errors(manifest)
-    for error in sorted(errors, key=lambda each: list(each.absolute_path)):
-        yield _path(error.absolute_path), _words(error)
-
-
 @functools.cache
-def _validator(kind: crds.Kind) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(_strict(crds.v1(kind)))
-
-
-def _strict(node: base.Json) -> base.Json:
-    """Turn a structural schema into a JSON schema that takes no unknown fields, and nulls."""
-    strict = {key: node[key] for key in node.keys() - {"default", "format", "description"}}
-    if "properties" in node:
-        strict["properties"] = {name: _strict(each) for name, each in node["properties"].items()}
-        if not node.get("x-kubernetes-preserve-unknown-fields"):
-            strict["additionalProperties"] = False
-    for key in ("items", "additionalProperties"):
-        if isinstance(node.get(key), Mapping):
-            strict[key] = _strict(node[key])
-    if node.get("type") == "object" and node.get("properties") == {}:
-        strict.pop("additionalProperties", None)
-    return strict
-
-
-def _path(parts: Any) -> str:
-    text = ""
-    for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".")
-
-
-def _words(error: jsonschema.ValidationError) -> str:
-    """Say what is wrong in the words of `kubectl`, where the library's are those of schemas."""
-    wanted, instance = cast("Any", error.validator_value), cast("Any", error.instance)
-    match error.validator:
-        case "additionalProperties":
-            known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
-            unknown = [name for name in instance if name not in known]
-            return f"unknown field {', '.join(map(repr, unknown))}"
-        case "required":
-            missing = [name for name in wanted if name not in instance]
-            return f"missing field {', '.join(map(repr, missing))}"
-        case "enum":
-            return f"{instance!r} is unknown: use {', '.join(map(str, wanted))}"
-        case "anyOf":
-            return f"{instance!r} must be a number or a text"
-    return error.message
+def _schema(kind: crds.Kind) -> strict.Schema:
+    return strict.Schema(crds.v1(kind))

@@ -113,6 +113,10 @@ class Reconciler:
 
     async def run(self) -> None:
         """Work until cancelled. Every known key gets a pass first."""
+        for kind in self._kinds:
+            # An alert on a rate needs a counter that is there before the first failure.
+            metrics.reconcile_errors.labels(kind.lower())
+            metrics.most_workers.labels(kind.lower()).set(self._concurrency)
         for key in self._store.known():
             self._queue.add(key)
         self._working_since = time.monotonic()
@@ -146,6 +150,7 @@ class Reconciler:
                 self._queue.done(key)
                 return
             started = self._running[key] = time.monotonic()
+            metrics.active_workers.labels(key.kind.lower()).inc()
             try:
                 result = await self._pass(key)
             except errors.NotLeading:  # for good, or until the lease is renewed after all
@@ -157,6 +162,7 @@ class Reconciler:
                 await self._report(key, error)
                 result = "error"
             finally:
+                metrics.active_workers.labels(key.kind.lower()).dec()
                 del self._running[key]
                 if not self._running:
                     self._idle.set()

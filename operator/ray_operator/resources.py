@@ -40,6 +40,10 @@ class Resources:
         """Return the keys of all resources."""
         return list(self._entries)
 
+    def entries(self) -> list[tuple[records.Key, Entry]]:
+        """Return all resources as they are now; any thread may ask."""
+        return list(self._entries.items())
+
     def put(self, key: records.Key, body: dict[str, Any]) -> None:
         """Take in an object unless a newer one is here.
 

@@ -21,6 +21,8 @@ from ray_operator import metrics
 LAG_SAMPLE_SECONDS = 1.0
 CERTIFICATE_SECONDS = 30.0
 """A renewed certificate is used this much later."""
+NOWHERE = "0"
+"""Source: controller-runtime, addresses of probes and metrics."""
 LARGEST_REVIEW = 8 * 1024**2
 """Bytes; a review holds two objects, each at most as big as an API server takes."""
 
@@ -39,8 +41,9 @@ def _probe(check: Probe) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 
 async def _metrics(_: web.Request) -> web.Response:
+    """Answer a scrape; thousands of resources take their time, so it is a thread's."""
     return web.Response(
-        body=prometheus_client.generate_latest(),
+        body=await asyncio.to_thread(prometheus_client.generate_latest),
         headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST},
     )
 
@@ -49,13 +52,18 @@ async def _metrics(_: web.Request) -> web.Response:
 async def serve(
     *, health_address: str, metrics_address: str, is_healthy: Probe, is_ready: Probe
 ) -> AsyncIterator[None]:
-    """Serve until the context ends. Addresses are `host:port`, the host may be empty."""
+    """Serve until the context ends.
+
+    Addresses are `host:port`, the host may be empty; `0` stands for not at all.
+    """
     health, scrape = web.Application(), web.Application()
     health.router.add_get("/healthz", _probe(is_healthy))
     health.router.add_get("/readyz", _probe(is_ready))
     scrape.router.add_get("/metrics", _metrics)
     async with contextlib.AsyncExitStack() as stack:
         for app, address in ((health, health_address), (scrape, metrics_address)):
+            if address == NOWHERE:
+                continue
             runner = web.AppRunner(app, access_log=None)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)

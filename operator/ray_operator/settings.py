@@ -4,10 +4,30 @@ Owns: the settings that decisions read. Does not own: reading flags, files and e
 (`__main__`). Invariant: nothing below `__main__` reads `os.environ`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from ray_operator import features
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodAdditions:
+    """What every Ray Pod gets beside what its user wrote; the user's entries of a name stay.
+
+    Attributes:
+        head_containers, worker_containers: appended to the Pod's containers, names unique.
+        env: for the Ray container only, names unique.
+    """
+
+    head_containers: tuple[Json, ...] = ()
+    worker_containers: tuple[Json, ...] = ()
+    env: tuple[Json, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +50,14 @@ class Settings:
         drain_timeout: how long a worker that goes may finish its tasks; None means as long as its
             Pod's termination grace period, but at least 30 s.
         replace_pace: a Pod that fails sooner than this after its creation is replaced only then.
+        additions: what every Ray Pod gets.
+        wait_resources: of the container in which workers wait, as is; None means ours, capped.
+        ingress_on_openshift: there, too, the dashboard gets an Ingress and no Route.
+        use_kubernetes_proxy: heads are dialled through the API server.
+        zero_downtime: a RayService that says nothing is upgraded beside the running one.
+        delete_finished_rayjobs: a RayJob that shuts its cluster down goes itself.
+        rayjob_transition_grace: how long a RayJob waits for the end that Ray has told.
+        rayjob_status_timeout: how long a RayJob's status may be unreadable.
     """
 
     version: str
@@ -46,3 +74,11 @@ class Settings:
     feature_gates: features.Features = features.DEFAULT
     drain_timeout: timedelta | None = None
     replace_pace: timedelta = timedelta(seconds=10)
+    additions: PodAdditions = PodAdditions()
+    wait_resources: Json | None = None
+    ingress_on_openshift: bool = False
+    use_kubernetes_proxy: bool = False
+    zero_downtime: bool = True
+    delete_finished_rayjobs: bool = False
+    rayjob_transition_grace: timedelta = timedelta(seconds=300)
+    rayjob_status_timeout: timedelta = timedelta(seconds=300)

@@ -9,8 +9,11 @@ Source: the semantics are those of client-go's workqueue, which operators are us
 import asyncio
 import random
 import time
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Iterator
 from datetime import timedelta
+
+from prometheus_client import core, registry
 
 from ray_operator import metrics, records
 
@@ -18,13 +21,16 @@ FIRST_BACKOFF_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 60.0
 
 
-class WorkQueue:
-    """Hand each key to one worker at a time, soonest first."""
+class WorkQueue(registry.Collector):
+    """Hand each key to one worker at a time, soonest first.
+
+    As a collector of metrics it tells of the work in hand.
+    """
 
     def __init__(self) -> None:
         self._ready: deque[records.Key] = deque()
-        self._waiting: set[records.Key] = set()
-        self._working: set[records.Key] = set()
+        self._waiting: dict[records.Key, float] = {}
+        self._working: dict[records.Key, float] = {}
         self._again: set[records.Key] = set()
         self._timers: dict[records.Key, asyncio.TimerHandle] = {}
         self._failures: dict[records.Key, int] = {}
@@ -35,15 +41,17 @@ class WorkQueue:
         """Ask for a pass as soon as a worker is free."""
         if timer := self._timers.pop(key, None):
             timer.cancel()
+        now = time.monotonic()
         if key in self._working:
             self._again.add(key)
         elif key not in self._waiting:
             if not self._ready:
-                self._oldest_wait = time.monotonic()
-            self._waiting.add(key)
+                self._oldest_wait = now
+            self._waiting[key] = now
             self._ready.append(key)
             self._wakeup.set()
-        self._measure()
+            metrics.queue_depth.labels(_name(key)).inc()
+            metrics.queue_adds.labels(_name(key)).inc()
 
     def add_after(self, key: records.Key, delay: timedelta) -> None:
         """Ask for a pass after `delay`; a sooner request that stands already wins."""
@@ -58,6 +66,7 @@ class WorkQueue:
 
     def add_backed_off(self, key: records.Key, *, at_least_seconds: float = 0.0) -> None:
         """Ask for a pass after a delay that doubles with each failure, with jitter."""
+        metrics.queue_retries.labels(_name(key)).inc()
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay = min(FIRST_BACKOFF_SECONDS * 2 ** min(failures, 16), LAST_BACKOFF_SECONDS)
@@ -80,15 +89,16 @@ class WorkQueue:
             self._wakeup.clear()
             await self._wakeup.wait()
         key = self._ready.popleft()
-        self._oldest_wait = time.monotonic()
-        self._waiting.discard(key)
-        self._working.add(key)
-        self._measure()
+        self._oldest_wait = self._working[key] = time.monotonic()
+        waited = self._working[key] - self._waiting.pop(key)
+        metrics.queue_depth.labels(_name(key)).dec()
+        metrics.queue_seconds.labels(_name(key)).observe(waited)
         return key
 
     def done(self, key: records.Key) -> None:
         """End the work on a key; it is queued again if it was asked for meanwhile."""
-        self._working.discard(key)
+        worked = time.monotonic() - self._working.pop(key)
+        metrics.work_seconds.labels(_name(key)).observe(worked)
         if key in self._again:
             self._again.discard(key)
             self.add(key)
@@ -102,5 +112,24 @@ class WorkQueue:
         self._timers.pop(key, None)
         self.add(key)
 
-    def _measure(self) -> None:
-        metrics.queue_depth.labels("ray-operator").set(len(self._ready))
+    def collect(self) -> Iterator[core.Metric]:
+        """Tell how long the work in hand takes by now; any thread may ask."""
+        now = time.monotonic()
+        durations = defaultdict(list)
+        for key, since in list(self._working.items()):
+            durations[_name(key)].append(now - since)
+        total = core.GaugeMetricFamily(
+            "workqueue_unfinished_work_seconds", "Of the work in hand, summed.", labels=["name"]
+        )
+        longest = core.GaugeMetricFamily(
+            "workqueue_longest_running_processor_seconds", "Of the oldest.", labels=["name"]
+        )
+        for name, each in durations.items():
+            total.add_metric([name], sum(each))
+            longest.add_metric([name], max(each))
+        yield from (total, longest)
+
+
+def _name(key: records.Key) -> str:
+    """Name the controller, as KubeRay does: one for each kind."""
+    return key.kind.lower()

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import prometheus_client
+
 from ray_operator import records, workqueue
 
 A = records.Key("RayCluster", "ns1", "a")
@@ -64,3 +66,32 @@ async def test_backoff_doubles_until_success() -> None:
     assert 44 < delays[11] < 76
     queue.succeeded(A)
     assert delay() < 0.13
+
+
+async def test_metrics_follow_a_key_by_its_kind() -> None:
+    """The names and labels are those of client-go, by which dashboards ask."""
+    kind = {"name": "measured"}
+
+    def value(metric: str) -> float | None:
+        return prometheus_client.REGISTRY.get_sample_value(f"workqueue_{metric}", kind)
+
+    queue = workqueue.WorkQueue()
+    key = records.Key("Measured", "ns1", "a")
+    queue.add(key)
+    assert (value("depth"), value("adds_total"), value("queue_duration_seconds_count")) == (
+        1,
+        1,
+        None,
+    )
+    await queue.get()
+    (sample,), (longest,) = (family.samples for family in queue.collect())
+    assert (sample.name, sample.labels) == ("workqueue_unfinished_work_seconds", kind)
+    assert longest.name == "workqueue_longest_running_processor_seconds"
+    assert sample.value == longest.value >= 0
+    queue.add(key)
+    queue.done(key)
+    assert (value("depth"), value("adds_total"), value("queue_duration_seconds_count")) == (1, 2, 1)
+    assert value("work_duration_seconds_count") == 1
+    assert [family.samples for family in queue.collect()] == [[], []]
+    queue.add_backed_off(key)
+    assert value("retries_total") == 1

@@ -50,3 +50,79 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   name: {{ include "ray-operator.serviceAccountName" . }}
   namespace: {{ .Release.Namespace }}
 {{- end -}}
+
+{{/* The path of the log file; empty for none. */}}
+{{- define "ray-operator.logFile" -}}
+{{- with .Values.logging -}}
+{{- if and .baseDir .fileName -}}
+{{- printf "%s/%s" (trimSuffix "/" .baseDir) .fileName -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The operator's configuration file. */}}
+{{- define "ray-operator.configuration" -}}
+apiVersion: config.ray.io/v1alpha1
+kind: Configuration
+enableLeaderElection: {{ .Values.leaderElectionEnabled }}
+enableMetrics: {{ .Values.metrics.enabled }}
+reconcileConcurrency: {{ int .Values.reconcileConcurrency }}
+logStdoutEncoder: {{ .Values.logging.stdoutEncoder }}
+logFileEncoder: {{ .Values.logging.fileEncoder }}
+{{- with include "ray-operator.logFile" . }}
+logFile: {{ quote . }}
+{{- end }}
+{{- with include "ray-operator.watched" . | fromJsonArray }}
+watchNamespace: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.kubeClient.qps }}
+qps: {{ . }}
+{{- end }}
+{{- with .Values.kubeClient.burst }}
+burst: {{ int . }}
+{{- end }}
+{{- if .Values.useKubernetesProxy }}
+useKubernetesProxy: true
+{{- end }}
+{{- if .Values.batchScheduler.enabled }}
+enableBatchScheduler: true
+{{- end }}
+{{- with .Values.batchScheduler.name }}
+batchScheduler: {{ . }}
+{{- end }}
+{{- with .Values.configuration.headSidecarContainers }}
+headSidecarContainers:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.configuration.workerSidecarContainers }}
+workerSidecarContainers:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.configuration.defaultContainerEnvs }}
+defaultContainerEnvs:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.configuration.defaultPodAnnotations }}
+defaultPodAnnotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.configuration.defaultPodLabels }}
+defaultPodLabels:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* `A=true,B=false` of the list (KubeRay's form), or of a map. */}}
+{{- define "ray-operator.featureGates" -}}
+{{- $gates := list -}}
+{{- if kindIs "map" .Values.featureGates -}}
+{{- range $name, $enabled := .Values.featureGates -}}
+{{- $gates = append $gates (printf "%s=%t" $name $enabled) -}}
+{{- end -}}
+{{- else -}}
+{{- range .Values.featureGates -}}
+{{- $gates = append $gates (printf "%s=%t" .name .enabled) -}}
+{{- end -}}
+{{- end -}}
+{{- join "," $gates -}}
+{{- end -}}

@@ -3,7 +3,7 @@
 Owns: the annotated types for models, and expanding their schemas from `kubernetes.json`, which
 `make kubernetes-types` writes. Does not own: any rule about them. Invariant: a model never reads
 into them, so whatever a newer Kubernetes adds passes through untouched; the data file is read only
-to make CRDs or to validate, never by the running operator.
+to make CRDs or to validate (the operator's configuration, once), never for a resource.
 """
 
 import functools
@@ -33,6 +33,7 @@ PodTemplate = Annotated[Json, _type("PodTemplateSpec")]
 RayPodTemplate = Annotated[Json, _type("RayPodTemplate")]
 """A template whose first container runs Ray, so that there must be one."""
 Service = Annotated[Json, _type("Service")]
+Container = Annotated[Json, _type("Container")]
 EnvVar = Annotated[Json, _type("EnvVar")]
 EnvFrom = Annotated[Json, _type("EnvFromSource")]
 EnvVarSource = Annotated[Json, _type("EnvVarSource")]

@@ -132,7 +132,7 @@ def wait_gcs_ready(
         **({"volumeMounts": mounts} if auth.needs_volume(cluster.spec) else {}),
         "command": shell(settings),
         "args": [script],
-        "resources": _wait_resources(given),
+        "resources": settings.wait_resources or _wait_resources(given),
     }
 
 

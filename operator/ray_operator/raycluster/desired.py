@@ -5,7 +5,8 @@ or whether it is created (`plan`). Invariant: pure; every field of the user's te
 named in one of the parts comes out as it went in. A manifest may share such parts with the
 resource it was made from: neither is ever changed, and a thousand deep copies a pass would cost.
 
-All builders take a cluster for which `api.validation.raycluster.errors` is empty.
+All builders take a cluster for which `api.validation.raycluster.errors` and `additions.errors` are
+empty.
 Source: KubeRay 1.7, Pod construction.
 """
 
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import auth, containers, environment, metadata, services
+from ray_operator.raycluster import additions, auth, containers, environment, metadata, services
 
 head_service = services.head_service
 headless_service = services.headless_service
@@ -87,7 +88,7 @@ def _pod(
         "metadata": metadata.child(
             cluster,
             {**{key: given[key] for key in given if key != "name"}, **name},
-            labels=metadata.pod_labels(cluster, group),
+            labels=metadata.pod_labels(cluster, group, settings=settings),
             annotations=annotations,
         ),
         "spec": _pod_spec(
@@ -109,7 +110,8 @@ def _pod_spec(
     settings: settings.Settings,
 ) -> dict[str, Any]:
     ray = containers.ray_container(cluster, group, keeps_command=keeps_command, settings=settings)
-    spec = {**given, "containers": [ray, *given["containers"][1:]]}
+    sidecars = additions.containers(group, settings=settings)
+    spec = {**given, "containers": [ray, *given["containers"][1:], *sidecars]}
     init = list(given.get("initContainers") or [])
     if isinstance(group, api.WorkerGroupSpec) and settings.inject_init_container:
         init.append(containers.wait_gcs_ready(cluster, group, settings=settings))

@@ -28,13 +28,20 @@ def merged(
     always: Iterable[Entry] = (),
     if_absent: Iterable[Entry] = (),
 ) -> list[Entry]:
-    """Add to the given entries: `always` replaces one of its name, `if_absent` yields to it."""
+    """Add to the given entries: `always` replaces one of its name, `if_absent` yields to it.
+
+    Of several entries of one name in `if_absent`, the first counts.
+    """
     merged = [dict(entry) for entry in given]
     wanted = {entry["name"]: entry for entry in always}
     merged = [wanted.get(entry.get("name", ""), entry) for entry in merged]
     present = {entry.get("name") for entry in merged}
     merged += [entry for name, entry in wanted.items() if name not in present]
-    return merged + [entry for entry in if_absent if entry["name"] not in {*present, *wanted}]
+    present |= wanted.keys()
+    defaults: dict[str, Entry] = {}
+    for entry in if_absent:
+        defaults.setdefault(entry["name"], entry)
+    return merged + [entry for name, entry in defaults.items() if name not in present]
 
 
 def head_address(cluster: api.RayCluster, *, settings: settings.Settings) -> list[Entry]:
@@ -81,6 +88,7 @@ def ray_container(
         if_absent=[
             *fault_tolerance.if_absent(cluster, is_head=is_head),
             *auth.variables(cluster),
+            *settings.additions.env,
             *(_value(name, value) for name, value in defaults.items()),
         ],
     )

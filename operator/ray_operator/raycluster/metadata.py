@@ -30,12 +30,18 @@ def child(
     return {key: value for key, value in completed.items() if value}
 
 
-def pod_labels(cluster: api.RayCluster, group: api.GroupSpec) -> dict[str, str]:
-    """Return a Pod's labels: defaults, then the template's, then the group's, then the fixed."""
+def pod_labels(
+    cluster: api.RayCluster, group: api.GroupSpec, *, settings: settings.Settings
+) -> dict[str, str]:
+    """Return a Pod's labels: the operator-wide, then defaults, the template's, the group's, ours.
+
+    Later ones win.
+    """
     is_head = isinstance(group, api.HeadGroupSpec)
     name = cluster.metadata.name
     node_type = names.HEAD if is_head else names.WORKER
     labels = {
+        **settings.additions.labels,
         names.IS_RAY_NODE_LABEL: "yes",
         names.IDENTIFIER_LABEL: names.identifier(name, node_type),
         names.APP_NAME_LABEL: names.APP_NAME,
@@ -63,6 +69,7 @@ def pod_annotations(
     """
     annotations = {
         names.DEFAULT_CONTAINER_ANNOTATION: group.ray_container["name"],
+        **settings.additions.annotations,
         **(_template_metadata(group).get("annotations") or {}),
         names.HASH_ANNOTATION: spec_hash.spec_hash(cluster.spec),
         names.GROUP_HASH_ANNOTATION: spec_hash.group_hash(cluster.spec, group),

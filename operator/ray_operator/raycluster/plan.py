@@ -14,6 +14,7 @@ from ray_operator import actions, conditions, names, records, settings, validity
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import (
+    additions,
     children,
     cleanup,
     nodes,
@@ -44,6 +45,7 @@ def plan(
     if cluster.metadata.deletion_timestamp:
         return cleanup.plan(cluster, observed, options=options, now=now)
     invalid = tuple(rules.errors(cluster, options.feature_gates))
+    invalid = invalid or tuple(additions.errors(cluster, settings=options))
     events = validity.events(cluster, SPEC_VALID, invalid=invalid, warnings=rules.warnings(cluster))
     if invalid:
         return actions.Plan(invalid=invalid, events=events)

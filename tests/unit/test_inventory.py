@@ -1,0 +1,114 @@
+"""Metrics about resources."""
+
+from typing import Any
+
+import prometheus_client
+import pytest
+
+from ray_operator import inventory, names, records, resources
+
+IDENTITY = {"name": "demo", "namespace": "ns1", "uid": "uid-demo"}
+
+
+def store(*bodies: dict[str, Any]) -> resources.Resources:
+    made = resources.Resources(lambda _: None)
+    for body in bodies:
+        put(made, body)
+    return made
+
+
+def put(into: resources.Resources, body: dict[str, Any]) -> None:
+    metadata = body["metadata"]
+    into.put(records.Key(body["kind"], metadata["namespace"], metadata["name"]), body)
+
+
+def cluster(
+    name: str = "demo",
+    *,
+    version: int = 1,
+    provisioned: str | None = None,
+    at: str = "2026-01-01T12:01:30Z",
+    **metadata: Any,
+) -> dict[str, Any]:
+    condition = {"type": "RayClusterProvisioned", "status": provisioned, "lastTransitionTime": at}
+    return {
+        "kind": "RayCluster",
+        "metadata": {
+            "name": name,
+            "namespace": "ns1",
+            "uid": f"uid-{name}",
+            "resourceVersion": str(version),
+            "creationTimestamp": "2026-01-01T12:00:00Z",
+            **metadata,
+        },
+        "status": {"conditions": [condition]} if provisioned else {},
+    }
+
+
+class Scrape:
+    """What Prometheus would read of a store, again and again."""
+
+    def __init__(self, of: resources.Resources) -> None:
+        self._registry = prometheus_client.CollectorRegistry()
+        self._registry.register(inventory.RayClusters(of.entries))
+
+    def __call__(self) -> list[tuple[str, dict[str, str], float]]:
+        return [
+            (sample.name, sample.labels, sample.value)
+            for family in self._registry.collect()
+            for sample in family.samples
+        ]
+
+
+def series(
+    *, owner: str = "None", condition: str = "false", seconds: float | None = None
+) -> list[tuple[str, dict[str, str], float]]:
+    name = "kuberay_cluster_provisioned_duration_seconds"
+    return [
+        ("kuberay_cluster_info", {**IDENTITY, "owner_kind": owner}, 1.0),
+        ("kuberay_cluster_condition_provisioned", {**IDENTITY, "condition": condition}, 1.0),
+        *([(name, IDENTITY, seconds)] if seconds is not None else []),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (cluster(), series()),
+        (cluster(provisioned="False"), series()),
+        (cluster(provisioned="True"), series(condition="true", seconds=90)),
+        (cluster(labels={names.ORIGIN_KIND_LABEL: "RayJob"}), series(owner="RayJob")),
+        (cluster(labels=None) | {"status": None}, series()),
+    ],
+    ids=["new", "not yet", "provisioned", "of a RayJob", "nulls"],
+)
+def test_a_cluster_is_told_of_from_what_it_says(
+    body: dict[str, Any], expected: list[tuple[str, dict[str, str], float]]
+) -> None:
+    assert Scrape(store(body))() == expected
+
+
+def test_the_duration_outlives_a_suspension_and_is_counted_from_creation_again() -> None:
+    kept = store(cluster(provisioned="True"))
+    scrape = Scrape(kept)
+    assert scrape() == series(condition="true", seconds=90)
+    put(kept, cluster(version=2, provisioned="False", at="2026-01-01T13:00:00Z"))
+    assert scrape() == series(seconds=90)
+    put(kept, cluster(version=3, provisioned="True", at="2026-01-01T14:00:00Z"))
+    assert scrape() == series(condition="true", seconds=7200)
+
+
+def test_nothing_is_told_of_a_cluster_that_is_gone() -> None:
+    kept = store(cluster(provisioned="True"))
+    scrape = Scrape(kept)
+    scrape()
+    kept.drop(records.Key("RayCluster", "ns1", "demo"), "uid-demo")
+    assert scrape() == []
+    put(kept, cluster(version=9, provisioned="False", uid="uid-demo"))
+    assert scrape() == series()
+
+
+def test_other_kinds_and_what_cannot_be_read_are_left_out() -> None:
+    job = cluster("job") | {"kind": "RayJob"}
+    broken = cluster("broken") | {"status": {"conditions": "many"}}
+    assert Scrape(store(job, broken, cluster()))() == series()
