@@ -30,8 +30,9 @@ RUN /uv/bin/uv sync --frozen --no-dev --no-editable
 
 FROM python
 COPY --from=builder /venv /venv
-# kopf asks for the user's name, and a user id without a passwd entry has none but this one.
-ENV USER=ray-operator \
+# kopf asks for the user's name, and a user id without a passwd entry has none but this one. gRPC
+# would log every connection that a head ends.
+ENV USER=ray-operator GRPC_VERBOSITY=ERROR \
     PATH=/venv/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 ENTRYPOINT ["ray-operator"]

@@ -236,9 +236,9 @@ async def _drain(client: gcs.Gcs, drain: records.Drain, node: records.RayNode) -
 def _facts(answer: records.RayAnswer, drains: Iterable[records.Drain]) -> tuple[object, ...]:
     """Return what of an answer could change a decision about the Pods that go."""
     if answer.state is None:
-        return (bool(answer.error),)
+        return (None, bool(answer.error))
     lives = (answer.state.life_of(drain.pod) for drain in drains)
-    return (False, *(life.status if life else None for life in lives))
+    return tuple(life.status if life else None for life in lives)
 
 
 def _back_off(failures: int) -> float:
