@@ -34,6 +34,7 @@ from ray_operator import (
     leader,
     names,
     observe,
+    pod_events,
     reconcile,
     records,
     resources,
@@ -194,11 +195,18 @@ class Operator:
             )
             for resource in (records.SECRETS, records.INGRESSES)
         }
+        self._pod_events = [
+            pod_events.PodEvents(
+                client, namespace=namespace, pods=self._pods, changed=self._queue.add
+            )
+            for namespace in command.namespaces or (None,)
+        ]
         world = observe.World(
             pods=self._pods,
             services=self._services,
             jobs=self._jobs,
             others=self._others.values(),
+            events=self._pod_events,
         )
         stores: dict[records.Resource, apply.Store] = {
             records.RAYCLUSTERS: self._store,
@@ -304,8 +312,10 @@ class Operator:
                 f"the watch of {each.resource.plural} in {each.namespace or 'all namespaces'}": (
                     each.run()
                 )
-                for children in self._stores()
-                for each in children.informers
+                for each in (
+                    *(each for children in self._stores() for each in children.informers),
+                    *self._pod_events,
+                )
             },
         }
 
