@@ -45,7 +45,7 @@ from ray_operator import (
 )
 from ray_operator.api import crds, structural
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import cleanup, plan, status
+from ray_operator.raycluster import cleanup, plan, status, transitions
 
 DRAIN = timedelta(seconds=20)
 RETRY_SECONDS = 2.0
@@ -225,6 +225,7 @@ class Operator:
                     observe=world.raycluster,
                     plan=plan.plan,
                     next_status=status.next_status,
+                    news=transitions.events,
                 )
             },
             store=self._store,

@@ -15,6 +15,7 @@ from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import children, cleanup, nodes, suspension, turnover, upgrade
 from ray_operator.raycluster import observed as seen
+from ray_operator.raycluster.diagnosis import diagnose
 
 SPEC_VALID = "RayClusterSpecValid"
 ORPHANED_GROUP = "OrphanedWorkerGroup"
@@ -46,7 +47,8 @@ def plan(
         return dataclasses.replace(held, events=events)
     others = children.plan(cluster, observed, options=options)
     pods = _plan_pods(cluster, observed, options=options, now=now)
-    return actions.joined(actions.Plan(actions=others, events=events), pods)
+    wait = diagnose.look_again(cluster, observed, now=now)
+    return actions.joined(actions.Plan(actions=others, requeue_after=wait, events=events), pods)
 
 
 def _orphan_events(cluster: api.RayCluster, observed: seen.Observed) -> tuple[actions.Event, ...]:
