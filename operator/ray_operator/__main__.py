@@ -37,6 +37,7 @@ from ray_operator import (
     logs,
     names,
     observe,
+    pod_events,
     pollers,
     reconcile,
     records,
@@ -48,7 +49,7 @@ from ray_operator import (
 )
 from ray_operator.api import crds, structural
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import cleanup, inquiry, plan, status
+from ray_operator.raycluster import cleanup, inquiry, plan, status, transitions
 
 DRAIN = timedelta(seconds=20)
 RETRY_SECONDS = 2.0
@@ -195,12 +196,19 @@ class Operator:
             changed=self._queue.add,
             may_write=may_write,
         )
+        self._pod_events = [
+            pod_events.PodEvents(
+                client, namespace=namespace, pods=self._pods, changed=self._queue.add
+            )
+            for namespace in command.namespaces or (None,)
+        ]
         world = observe.World(
             pods=self._pods,
             services=self._services,
             jobs=self._jobs,
             others=self._others.values(),
             heads=self._heads,
+            events=self._pod_events,
         )
         stores: dict[records.Resource, apply.Store] = {
             records.RAYCLUSTERS: self._store,
@@ -220,6 +228,7 @@ class Operator:
                     plan=plan.plan,
                     inquire=inquiry.inquiry,
                     next_status=status.next_status,
+                    news=transitions.events,
                 )
             },
             store=self._store,
@@ -308,8 +317,10 @@ class Operator:
                 f"the watch of {each.resource.plural} in {each.namespace or 'all namespaces'}": (
                     each.run()
                 )
-                for children in self._stores()
-                for each in children.informers
+                for each in (
+                    *(each for children in self._stores() for each in children.informers),
+                    *self._pod_events,
+                )
             },
         }
 

@@ -44,7 +44,7 @@ class Create:
 class Delete:
     """Delete the object of that name only if it still has that UID; gone already is success.
 
-    `why` ends the event's message.
+    `why` ends the event's message; `was` is the Pod as last seen, to tell later how it ended.
     """
 
     resource: records.Resource
@@ -53,6 +53,7 @@ class Delete:
     uid: str
     reasons: Reasons
     why: str = ""
+    was: records.Pod | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

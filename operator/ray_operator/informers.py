@@ -10,6 +10,7 @@ a child twice. Children are watched here and not by kopf because an event throug
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
@@ -24,7 +25,14 @@ _LIST = msgspec.json.Decoder(wire.RawList)
 _EVENT = msgspec.json.Decoder(wire.WatchEvent)
 
 
-class Child(Protocol):
+class Versioned(Protocol):
+    """What a watch must know of the records it hands on."""
+
+    @property
+    def resource_version(self) -> str: ...  # noqa: D102
+
+
+class Child(Versioned, Protocol):
     """What an informer must know of the records it keeps."""
 
     @property
@@ -34,11 +42,10 @@ class Child(Protocol):
     @property
     def uid(self) -> str: ...  # noqa: D102
     @property
-    def resource_version(self) -> str: ...  # noqa: D102
-    @property
     def owner(self) -> records.Owner | None: ...  # noqa: D102
 
 
+V = TypeVar("V", bound=Versioned)
 T = TypeVar("T", bound=Child)
 Name = tuple[str, str]
 
@@ -48,7 +55,105 @@ def is_newer(version: str, than: str) -> bool:
     return not than or int(version) > int(than)
 
 
-class Informer(Generic[T]):
+class ListWatch(ABC, Generic[V]):
+    """List and watch one resource, and hand on what comes."""
+
+    def __init__(
+        self,
+        client: kube.Kube,
+        resource: records.Resource,
+        *,
+        namespace: str | None,
+        decode: Callable[[bytes | msgspec.Raw], V],
+        selector: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
+        silence_seconds: float = kube.WATCH_SILENCE_SECONDS,
+    ) -> None:
+        """`fields` is a field selector; a watch that is silent for so long counts as dead."""
+        self.resource = resource
+        self.namespace = namespace
+        self.synced = asyncio.Event()
+        self._client = client
+        self._selector = selector
+        self._fields = fields
+        self._metadata_only = metadata_only
+        self._silence_seconds = silence_seconds
+        self._decode = decode
+        self._version = ""
+
+    async def relist(self) -> None:
+        """Take in a list of the server's newest state. Raises `KubeError`."""
+        data = await self._client.list(
+            self.resource,
+            namespace=self.namespace,
+            selector=self._selector,
+            fields=self._fields,
+            metadata_only=self._metadata_only,
+        )
+        listed = _LIST.decode(data)
+        version = listed.metadata.resource_version
+        self._listed([self._decode(raw) for raw in listed.items or ()], version=version)
+        self._version = version
+        self.synced.set()
+
+    async def run(self) -> None:
+        """List and watch until cancelled; errors are logged and retried."""
+        while True:
+            started = time.monotonic()
+            try:
+                if not self._version:
+                    await self.relist()
+                await self._watch()
+            except errors.Gone:
+                self._version = ""
+            except errors.KubeError as error:
+                _log.warning("watch of %s: %s", self.resource.plural, error)
+                self._version = "" if isinstance(error, errors.Invalid) else self._version
+            if time.monotonic() - started < RETRY_SECONDS:  # whatever ended it so soon
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _watch(self) -> None:
+        async for line in self._client.watch(
+            self.resource,
+            namespace=self.namespace,
+            selector=self._selector,
+            fields=self._fields,
+            resource_version=self._version,
+            metadata_only=self._metadata_only,
+            silence_seconds=self._silence_seconds,
+        ):
+            event = _EVENT.decode(line)
+            if event.type == "ERROR":
+                status = msgspec.json.decode(event.object, type=wire.Status)
+                if status.code == 410:
+                    raise errors.Gone(status.message, status=410)
+                raise errors.Unavailable(status.message, status=status.code)
+            if event.type == "BOOKMARK":
+                stub = msgspec.json.decode(event.object, type=wire.Stub)
+                self._version = stub.metadata.resource_version
+                continue
+            item = self._decode(event.object)
+            self._version = item.resource_version
+            if event.type == "DELETED":
+                self._gone(item)
+            else:
+                self._came(item)
+
+    @abstractmethod
+    def _listed(self, items: list[V], *, version: str) -> None:
+        """Replace what is kept by a complete list."""
+
+    @abstractmethod
+    def _came(self, item: V) -> None:
+        """Take in what was added or changed."""
+
+    @abstractmethod
+    def _gone(self, item: V) -> None:
+        """Drop what was deleted."""
+
+
+class Informer(ListWatch[T]):
     """Keep the children of one resource that match a selector."""
 
     def __init__(
@@ -62,17 +167,21 @@ class Informer(Generic[T]):
         changed: Callable[[records.Key], None],
         metadata_only: bool = False,
     ) -> None:
-        self.resource = resource
-        self.namespace = namespace
-        self.synced = asyncio.Event()
-        self._client = client
-        self._selector = selector
-        self._metadata_only = metadata_only
-        self._decode = decode
+        super().__init__(
+            client,
+            resource,
+            namespace=namespace,
+            decode=decode,
+            selector=selector,
+            metadata_only=metadata_only,
+        )
         self._changed = changed
         self._items: dict[Name, T] = {}
         self._by_owner: dict[records.Key, set[Name]] = {}
-        self._version = ""
+
+    def get(self, namespace: str, name: str) -> T | None:
+        """Return the child of that name, None when there is none."""
+        return self._items.get((namespace, name))
 
     def owned_by(self, key: records.Key) -> list[T]:
         """Return the children whose controller is named by the key, oldest name first."""
@@ -103,24 +212,19 @@ class Informer(Generic[T]):
         if standing is not None and standing.uid == uid:
             self._drop((namespace, name), tell=False)
 
-    async def relist(self) -> None:
-        """Replace the store by a list of the server's newest state.
-
-        Entries newer than the list (our own writes meanwhile) stay. Raises `KubeError`.
-        """
-        data = await self._client.list(
-            self.resource,
-            namespace=self.namespace,
-            selector=self._selector,
-            metadata_only=self._metadata_only,
-        )
-        listed = _LIST.decode(data)
-        items = [self._decode(raw) for raw in listed.items or ()]
+    def _listed(self, items: list[T], *, version: str) -> None:
+        """Replace the store; entries newer than the list (our own writes meanwhile) stay."""
         for item in items:
             self._put(item, tell=True)
-        self._drop_absent(self._items, items, version=listed.metadata.resource_version)
-        self._version = listed.metadata.resource_version
-        self.synced.set()
+        self._drop_absent(self._items, items, version=version)
+
+    def _came(self, item: T) -> None:
+        self._put(item, tell=True)
+
+    def _gone(self, item: T) -> None:
+        standing = self._items.get((item.namespace, item.name))
+        if standing is not None and standing.uid == item.uid:
+            self._drop((item.namespace, item.name), tell=True)
 
     async def relist_owned(self, key: records.Key, selector: str) -> None:
         """Make the children of one owner true to the server's newest state. Raises `KubeError`."""
@@ -139,49 +243,6 @@ class Informer(Generic[T]):
         self._drop_absent(
             self._by_owner.get(key, set()), items, version=listed.metadata.resource_version
         )
-
-    async def run(self) -> None:
-        """List and watch until cancelled; errors are logged and retried."""
-        while True:
-            started = time.monotonic()
-            try:
-                if not self._version:
-                    await self.relist()
-                await self._watch()
-            except errors.Gone:
-                self._version = ""
-            except errors.KubeError as error:
-                _log.warning("watch of %s: %s", self.resource.plural, error)
-                self._version = "" if isinstance(error, errors.Invalid) else self._version
-            if time.monotonic() - started < RETRY_SECONDS:  # whatever ended it so soon
-                await asyncio.sleep(RETRY_SECONDS)
-
-    async def _watch(self) -> None:
-        async for line in self._client.watch(
-            self.resource,
-            namespace=self.namespace,
-            selector=self._selector,
-            resource_version=self._version,
-            metadata_only=self._metadata_only,
-        ):
-            event = _EVENT.decode(line)
-            if event.type == "ERROR":
-                status = msgspec.json.decode(event.object, type=wire.Status)
-                if status.code == 410:
-                    raise errors.Gone(status.message, status=410)
-                raise errors.Unavailable(status.message, status=status.code)
-            if event.type == "BOOKMARK":
-                stub = msgspec.json.decode(event.object, type=wire.Stub)
-                self._version = stub.metadata.resource_version
-                continue
-            item = self._decode(event.object)
-            self._version = item.resource_version
-            if event.type == "DELETED":
-                standing = self._items.get((item.namespace, item.name))
-                if standing is not None and standing.uid == item.uid:
-                    self._drop((item.namespace, item.name), tell=True)
-            else:
-                self._put(item, tell=True)
 
     def _put(self, item: T, *, tell: bool) -> None:
         name = (item.namespace, item.name)
@@ -224,6 +285,10 @@ class Children(Generic[T]):
 
     def __init__(self, informers: Iterable[Informer[T]]) -> None:
         self.informers = tuple(informers)
+
+    def get(self, namespace: str, name: str) -> T | None:
+        """Return the child of that name, None when there is none."""
+        return self._of(namespace).get(namespace, name)
 
     def owned_by(self, key: records.Key) -> list[T]:
         """Return the children whose controller is named by the key."""

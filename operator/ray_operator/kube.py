@@ -106,13 +106,14 @@ class Kube:
         *,
         namespace: str | None,
         selector: str = "",
+        fields: str = "",
         metadata_only: bool = False,
     ) -> bytes:
         """List from the server's newest state; `namespace=None` lists the whole cluster."""
         return await self._request(
             "GET",
             _url(resource, namespace),
-            params={"labelSelector": selector} if selector else {},
+            params=_selectors(selector, fields),
             accept=METADATA_ONLY if metadata_only else "application/json",
         )
 
@@ -191,20 +192,23 @@ class Kube:
         namespace: str | None,
         selector: str,
         resource_version: str,
+        fields: str = "",
         metadata_only: bool = False,
+        silence_seconds: float = WATCH_SILENCE_SECONDS,
     ) -> AsyncIterator[bytes]:
         """Yield watch events as JSON lines until the server ends the watch.
 
-        Bookmarks are asked for. An `ERROR` event is yielded like any other.
+        Bookmarks are asked for. An `ERROR` event is yielded like any other. A server that says
+        nothing for `silence_seconds` is `Unavailable`.
         """
         params = {
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": str(WATCH_SECONDS),
-        } | ({"labelSelector": selector} if selector else {})
+        } | _selectors(selector, fields)
         timeout = aiohttp.ClientTimeout(
-            total=None, connect=REQUEST_TIMEOUT_SECONDS, sock_read=WATCH_SILENCE_SECONDS
+            total=None, connect=REQUEST_TIMEOUT_SECONDS, sock_read=silence_seconds
         )
         try:
             async with self._session.get(
@@ -283,6 +287,11 @@ class Kube:
 def _url(resource: records.Resource, namespace: str | None, name: str = "") -> str:
     scope = f"/namespaces/{namespace}" if namespace else ""
     return f"{resource.path}{scope}/{resource.plural}" + (f"/{name}" if name else "")
+
+
+def _selectors(labels: str, fields: str) -> dict[str, str]:
+    given = {"labelSelector": labels, "fieldSelector": fields}
+    return {name: text for name, text in given.items() if text}
 
 
 def _error(response: aiohttp.ClientResponse, body: bytes) -> errors.KubeError:

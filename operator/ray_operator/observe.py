@@ -7,7 +7,7 @@ Owns: one function a kind, and refreshing the stores for one key. Does not own: 
 import asyncio
 from collections.abc import Iterable
 
-from ray_operator import informers, names, pollers, records
+from ray_operator import informers, names, pod_events, pollers, records
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import observed
 
@@ -22,8 +22,10 @@ class World:
         services: informers.Children[records.Service],
         jobs: informers.Children[records.Job],
         others: Iterable[informers.Children[records.Meta]],
+        events: Iterable[pod_events.PodEvents],
         heads: pollers.Pollers,
     ) -> None:
+        self._events = tuple(events)
         self._jobs = jobs
         self._pods = pods
         self._services = services
@@ -44,12 +46,14 @@ class World:
         """Return the children whose controller is this cluster, by UID."""
         metadata = cluster.metadata
         key = records.Key(records.RAYCLUSTERS.kind, metadata.namespace, metadata.name)
+        pods = tuple(
+            pod
+            for pod in self._pods.owned_by(key)
+            if pod.owner is not None and pod.owner.uid == metadata.uid
+        )
         return observed.Observed(
-            pods=tuple(
-                pod
-                for pod in self._pods.owned_by(key)
-                if pod.owner is not None and pod.owner.uid == metadata.uid
-            ),
+            pods=pods,
+            events=self._warnings(metadata.namespace, pods),
             services=tuple(
                 service
                 for service in self._services.owned_by(key)
@@ -68,3 +72,11 @@ class World:
             ),
             ray=self._heads.answer(key),
         )
+
+    def _warnings(
+        self, namespace: str, pods: Iterable[records.Pod]
+    ) -> dict[str, tuple[records.PodEvent, ...]]:
+        """Return what is told of the Pods that aren't ready."""
+        heard = [each for each in self._events if each.namespace in (None, namespace)]
+        unready = [pod for pod in pods if not pod.ready]
+        return {pod.uid: found for each in heard for pod in unready if (found := each.of(pod))}

@@ -28,6 +28,7 @@ OPERATOR = (
     ),
     Permission("", "secrets", ("get", "list", "watch", "create", "patch"), "tokens of clusters"),
     Permission("batch", "jobs", ("get", "list", "watch", "create"), "remove state from Redis"),
+    Permission("", "events", ("list", "watch"), "what the kubelet says of Ray's Pods"),
     Permission("events.k8s.io", "events", ("create",), "say what was done and why not"),
     Permission("ray.io", "rayclusters", ("get", "list", "watch", "patch"), "what users want"),
     Permission("ray.io", "rayclusters", ("ray:write",), "heads that ask Kubernetes who calls"),

@@ -56,6 +56,7 @@ class Kind(Generic[R, O]):
         refresh: make the children of the key true to the server's newest state.
         inquire: what is wanted of Ray after a pass that decided so; None wants nothing.
         next_status: the whole next status; None leaves the status alone.
+        news: the events that a change to this status is worth.
     """
 
     resource: records.Resource
@@ -65,6 +66,7 @@ class Kind(Generic[R, O]):
     plan: Callable[[R, O, settings.Settings, datetime], actions.Plan]
     inquire: Callable[[R, O, actions.Plan], records.Inquiry | None]
     next_status: Callable[[R, O, actions.Outcome, datetime], Mapping[str, Any] | None]
+    news: Callable[[R, Mapping[str, Any]], Sequence[actions.Event]] = lambda _, __: ()
 
 
 class _Envelope(msgspec.Struct):
@@ -200,8 +202,9 @@ class Reconciler:
                 await self._tell(key, data, [each for each in done if each.type == "Normal"])
                 raise
             # What fails again and again is news once, when the status says it.
-            news = [each for each in done if written or each.type == "Normal"]
-            await self._tell(key, data, [*plan.events, *news])
+            news = [each for each in done if written is not None or each.type == "Normal"]
+            changes = kind.news(resource, written) if written is not None else ()
+            await self._tell(key, data, [*plan.events, *news, *changes])
         except errors.KubeError as error:
             return self._retry(key, [error])
         if outcome.failures:
@@ -245,12 +248,13 @@ class Reconciler:
         *,
         data: bytes,
         outcome: actions.Outcome,
-    ) -> bool:
-        """Write the status if it changed; tell whether it did."""
+    ) -> Mapping[str, Any] | None:
+        """Write the status if it changed, and return it then."""
         status = kind.next_status(resource, kind.observe(resource), outcome, datetime.now(UTC))
         if status is None:
-            return False
-        return await self._patch_status(key, msgspec.json.decode(data, type=_Envelope), status)
+            return None
+        envelope = msgspec.json.decode(data, type=_Envelope)
+        return status if await self._patch_status(key, envelope, status) else None
 
     async def _patch_status(
         self, key: records.Key, envelope: _Envelope, status: Mapping[str, Any]

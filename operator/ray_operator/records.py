@@ -37,6 +37,8 @@ JOBS = Resource("batch/v1", "jobs", "Job")
 SECRETS = Resource("v1", "secrets", "Secret")
 INGRESSES = Resource("networking.k8s.io/v1", "ingresses", "Ingress")
 EVENTS = Resource("events.k8s.io/v1", "events", "Event")
+CORE_EVENTS = Resource("v1", "events", "Event")
+"""The same, with field selectors."""
 LEASES = Resource("coordination.k8s.io/v1", "leases", "Lease")
 GROUP_VERSION = "ray.io/v1"
 RAYCLUSTERS = Resource(GROUP_VERSION, "rayclusters", "RayCluster")
@@ -71,7 +73,7 @@ class Container(msgspec.Struct, frozen=True):
     """The status of one (init) container.
 
     `state` is `waiting`, `running`, `terminated`, or empty before the kubelet reported it.
-    `exit_code` is None unless terminated.
+    `exit_code` is None unless terminated; `started_at` is None unless running.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Container(msgspec.Struct, frozen=True):
     reason: str = ""
     message: str = ""
     exit_code: int | None = None
+    started_at: datetime | None = None
     ended: Ended | None = None
 
 
@@ -92,6 +95,7 @@ class Pod(msgspec.Struct, frozen=True):
         ray_image: its image, as in the template.
         phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
         ready: the Ready condition's status; None while there is no such condition.
+        ready_since: when `ready` last changed; None while there is no such condition.
         unscheduled: why no node takes it; empty once one did, or while nobody tried.
         disrupted: why the cluster ends it through no fault of its own (DisruptionTarget); else "".
         deletion_at: when the API server will have let it go (includes the grace period).
@@ -118,6 +122,7 @@ class Pod(msgspec.Struct, frozen=True):
     ready: bool | None = None
     ready_reason: str = ""
     ready_message: str = ""
+    ready_since: datetime | None = None
     unscheduled: str = ""
     disrupted: str = ""
     grace: timedelta = timedelta(seconds=30)
@@ -126,6 +131,23 @@ class Pod(msgspec.Struct, frozen=True):
     def ray(self) -> Container | None:
         """Return the status of the container that runs Ray, None before the kubelet said any."""
         return next((each for each in self.containers if each.name == self.ray_container), None)
+
+
+class PodEvent(msgspec.Struct, frozen=True):
+    """A warning about a Pod, by kubelet, scheduler or a controller; `name` is the event's own.
+
+    `container` is empty when it is about the Pod as a whole. `last_at` is when it last happened.
+    """
+
+    namespace: str
+    name: str
+    resource_version: str
+    pod: str
+    pod_uid: str
+    reason: str
+    message: str
+    last_at: datetime
+    container: str = ""
 
 
 class Meta(msgspec.Struct, frozen=True):

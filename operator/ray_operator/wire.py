@@ -85,6 +85,7 @@ class _StateDetail(msgspec.Struct, rename="camel"):
     reason: str = ""
     message: str = ""
     exit_code: int | None = None
+    started_at: datetime | None = None
     finished_at: datetime | None = None
 
 
@@ -114,17 +115,19 @@ class _ContainerStatus(msgspec.Struct, rename="camel"):
             reason=detail.reason,
             message=detail.message,
             exit_code=detail.exit_code,
+            started_at=self.state.running.started_at if self.state.running else None,
             ended=records.Ended(end.reason, end.message, end.exit_code or 0, end.finished_at)
             if end
             else None,
         )
 
 
-class _PodCondition(msgspec.Struct):
+class _PodCondition(msgspec.Struct, rename="camel"):
     type: str
     status: str
     reason: str = ""
     message: str = ""
+    last_transition_time: datetime | None = None
 
 
 class _PodContainer(msgspec.Struct):
@@ -211,6 +214,7 @@ def pod(data: bytes | msgspec.Raw) -> records.Pod:
         ready=None if ready is None else ready.status == "True",
         ready_reason=ready.reason if ready else "",
         ready_message=ready.message if ready else "",
+        ready_since=ready.last_transition_time if ready else None,
         unscheduled=placed.message if placed and placed.status == "False" else "",
         disrupted=target.reason if target and target.status == "True" else "",
         containers=tuple(
@@ -314,3 +318,53 @@ def secret(data: bytes) -> dict[str, bytes]:
         msgspec.DecodeError: it is no Secret.
     """
     return msgspec.json.decode(data, type=_Secret).data
+
+
+class _InvolvedObject(msgspec.Struct, rename="camel"):
+    name: str = ""
+    uid: str = ""
+    field_path: str = ""
+
+
+class _Series(msgspec.Struct, rename="camel"):
+    last_observed_time: datetime | None = None
+
+
+class _Event(msgspec.Struct, rename="camel"):
+    metadata: Metadata
+    involved_object: _InvolvedObject
+    reason: str = ""
+    message: str = ""
+    last_timestamp: datetime | None = None
+    event_time: datetime | None = None
+    series: _Series | None = None
+
+
+_POD_EVENT = msgspec.json.Decoder(_Event)
+
+
+def pod_event(data: bytes | msgspec.Raw) -> records.PodEvent:
+    """Decode the JSON of an event about a Pod, of which each recorder fills other times.
+
+    Raises:
+        msgspec.DecodeError: it is no event.
+    """
+    decoded = _POD_EVENT.decode(data)
+    metadata, about = decoded.metadata, decoded.involved_object
+    assert metadata.creation_timestamp is not None
+    series = decoded.series.last_observed_time if decoded.series else None
+    path = about.field_path  # such as `spec.containers{ray-head}`
+    return records.PodEvent(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        resource_version=metadata.resource_version,
+        pod=about.name,
+        pod_uid=about.uid,
+        reason=decoded.reason,
+        message=decoded.message,
+        last_at=series
+        or decoded.last_timestamp
+        or decoded.event_time
+        or metadata.creation_timestamp,
+        container=path[path.index("{") + 1 : -1] if path.endswith("}") else "",
+    )

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -96,7 +96,11 @@ async def nothing(_: records.Key) -> None:
 
 
 def reconciler(
-    server: Api, plan: actions.Plan, *, may_write: Callable[[], bool] = lambda: True
+    server: Api,
+    plan: actions.Plan,
+    *,
+    may_write: Callable[[], bool] = lambda: True,
+    news: Sequence[actions.Event] = (),
 ) -> tuple[reconcile.Reconciler, workqueue.WorkQueue]:
     queue = workqueue.WorkQueue()
     store = resources.Resources(queue.add)
@@ -117,6 +121,7 @@ def reconciler(
                 plan=lambda *_: plan,
                 inquire=lambda *_: None,
                 next_status=said,
+                news=lambda _, __: news,
             )
         },
         store=store,
@@ -150,6 +155,15 @@ async def test_a_steady_resource_is_worked_on_once() -> None:
     made, _ = reconciler(server, actions.Plan())
     await passes(made, within=0.3)
     assert server.asked == ["status"]
+
+
+async def test_news_of_a_status_are_told_when_it_was_written() -> None:
+    server = Api()
+    news = (actions.Event(type="Warning", reason="a", action="b", message="c"),)
+    plan = actions.Plan(requeue_after=timedelta(milliseconds=50))
+    made, _ = reconciler(server, plan, news=news)
+    await passes(made, within=0.4)
+    assert server.asked == ["status", "Event"]
 
 
 async def test_refused_creates_back_off_by_the_pass_and_their_event_is_told_once() -> None:

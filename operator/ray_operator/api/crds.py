@@ -126,6 +126,7 @@ _CLUSTER_COLUMNS = (
     Column("gpus", "string", ".status.desiredGPU"),
     Column("tpus", "string", ".status.desiredTPU", wide=True),
     Column("status", "string", ".status.state"),
+    Column("reason", "string", ".status.reason"),  # ours
     _AGE,
     Column("head pod IP", "string", ".status.head.podIP", wide=True),
     Column("head service IP", "string", ".status.head.serviceIP", wide=True),

@@ -45,7 +45,7 @@ class RayClusterStatus(Model):
     state: str | None = None
     """ready or suspended; stays until the other is reached. Conditions say more."""
     reason: str | None = None
-    """Never filled; kept for old clients."""
+    """Why the cluster isn't ready, in one word; empty while it is. Conditions say more."""
     conditions: list[Condition] = Field(default_factory=list, json_schema_extra=list_map("type"))
     """Aspects of the state."""
     desired_cpu: Quantity | None = Field(None, alias="desiredCPU")

@@ -4,7 +4,7 @@ Owns: the frozen snapshot and questions about one Pod in it. Does not own: readi
 stores (`observe`). Invariant: only children controlled by this very cluster (by UID) are in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,13 +14,17 @@ from ray_operator.api import raycluster as api
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """The children of a cluster, by name, and what Ray itself says."""
+    """The children of a cluster, by name, and what Ray itself says.
+
+    `events` are warnings, by the UID of the Pod, newest first.
+    """
 
     pods: tuple[records.Pod, ...] = ()
     services: tuple[records.Service, ...] = ()
     others: tuple[records.Meta, ...] = ()
     jobs: tuple[records.Job, ...] = ()
     ray: records.RayAnswer = field(default_factory=records.RayAnswer)
+    events: Mapping[str, tuple[records.PodEvent, ...]] = field(default_factory=dict)
 
     def head_pods(self) -> Sequence[records.Pod]:
         """Return the head Pods; more than one only in the moment of a replacement."""

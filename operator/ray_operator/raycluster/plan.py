@@ -24,6 +24,7 @@ from ray_operator.raycluster import (
     versions,
 )
 from ray_operator.raycluster import observed as seen
+from ray_operator.raycluster.diagnosis import diagnose
 
 SPEC_VALID = "RayClusterSpecValid"
 ORPHANED_GROUP = "OrphanedWorkerGroup"
@@ -56,7 +57,8 @@ def plan(
         return dataclasses.replace(held, events=events)
     others = children.plan(cluster, observed, options=options)
     pods = _plan_pods(cluster, observed, options=options, now=now)
-    return actions.joined(actions.Plan(actions=others, events=events), pods)
+    wait = diagnose.look_again(cluster, observed, now=now)
+    return actions.joined(actions.Plan(actions=others, requeue_after=wait, events=events), pods)
 
 
 def _orphan_events(cluster: api.RayCluster, observed: seen.Observed) -> tuple[actions.Event, ...]:

@@ -11,6 +11,7 @@ Source: KubeRay 1.7, probes.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from ray_operator.api import ray_version
@@ -25,6 +26,11 @@ _EXEC_TIMEOUT_SECONDS = 5  # two checks, and the start of the shell on a busy ma
 _LIVENESS = {"initialDelaySeconds": 30, "failureThreshold": 120}
 _READINESS = {"initialDelaySeconds": 10, "failureThreshold": 10}
 _COMMON = {"periodSeconds": 5, "successThreshold": 1}
+OURS = {
+    "livenessProbe": {**_LIVENESS, **_COMMON},
+    "readinessProbe": {**_READINESS, **_COMMON},
+}
+"""How often and how long we ask; Serve's readiness is stricter."""
 
 # HTTP/1.0 makes the server close the connection after its answer, which ends the read. Ray's
 # dashboard fails on requests without a User-Agent (2.46). What is printed on failure ends up in the
@@ -63,6 +69,16 @@ def probes(
         serve = _exec([*checks, f"ask {_serve_port(group)} /-/healthz"])
         readiness = {**_READINESS, **_COMMON, **serve, "failureThreshold": 1}
     return {"livenessProbe": {**_LIVENESS, **_COMMON, **asked}, "readinessProbe": readiness}
+
+
+def patience(probe: Mapping[str, Any]) -> timedelta:
+    """Return how long after the container's start a probe may fail before that means something.
+
+    Source: Kubernetes 1.34, defaults of Probe.
+    """
+    period = int(probe.get("periodSeconds") or 10)
+    failures = int(probe.get("failureThreshold") or 3)
+    return timedelta(seconds=int(probe.get("initialDelaySeconds") or 0) + period * failures)
 
 
 def has_http_health(spec: api.RayClusterSpec, group: api.GroupSpec) -> bool:

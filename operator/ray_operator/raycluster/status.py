@@ -16,7 +16,6 @@ from typing import Any
 from ray_operator import actions, conditions, records, validity
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import (
-    diagnosis,
     drain,
     groups,
     plan,
@@ -26,6 +25,7 @@ from ray_operator.raycluster import (
     versions,
 )
 from ray_operator.raycluster import observed as seen
+from ray_operator.raycluster.diagnosis import cause, diagnose
 
 
 class Type(enum.StrEnum):
@@ -81,9 +81,10 @@ def next_status(
         kept = set(Type) - {Type.SPEC_VALID}
         current = [item for item in before if item.type in kept]
     else:
-        current = _conditions(cluster, observed, outcome=outcome, before=before)
+        current = _conditions(cluster, observed, outcome=outcome, before=before, now=now)
     order = list(Type)
     current = sorted([*current, spec_valid], key=lambda item: order.index(Type(item.type)))
+    _put(status, "reason", validity.INVALID if found else _short_reason(current))
     status["conditions"] = [
         item.manifest()
         for item in conditions.merge(
@@ -97,6 +98,25 @@ def next_status(
     if status == old:
         return previous
     return {**status, "lastUpdateTime": conditions.timestamp(now)}
+
+
+def _put(status: dict[str, Any], name: str, value: str) -> None:
+    """Set a field, or remove it when there is nothing to say."""
+    if value:
+        status[name] = value
+    else:
+        status.pop(name, None)
+
+
+def _short_reason(current: Sequence[conditions.Condition]) -> str:
+    """Return what stands beside `state` in `kubectl get`: why the cluster isn't ready.
+
+    KubeRay has the field and never fills it.
+    """
+    ready = conditions.find(current, Type.READY)
+    quiet = {Type.SUSPENDING, Type.SUSPENDED}
+    is_told = ready is not None and ready.status == "False" and ready.reason not in quiet
+    return ready.reason if ready is not None and is_told else ""
 
 
 def _observed_at(item: conditions.Condition, generation: int) -> conditions.Condition:
@@ -203,6 +223,7 @@ def _conditions(
     *,
     outcome: actions.Outcome,
     before: tuple[conditions.Condition, ...],
+    now: datetime,
 ) -> list[conditions.Condition]:
     ready = _is_ready(cluster, observed, outcome)
     phase = suspension.next_phase(
@@ -215,7 +236,9 @@ def _conditions(
     if orphans := observed.orphans(cluster):
         found.append(_orphaned(orphans))
     found.append(_up_to_date(cluster, observed))
-    found.append(_cluster_ready(cluster, observed, outcome, ready=ready, phase=phase))
+    told = conditions.find(before, Type.READY)
+    why = None if ready else diagnose.first(cluster, observed, outcome, before=told, now=now)
+    found.append(_cluster_ready(cluster, observed, why, ready=ready, phase=phase))
     if version := versions.condition(cluster, observed):
         found.append(version)
     if failures := outcome.failures:
@@ -317,7 +340,7 @@ def _provisioned(
 def _cluster_ready(
     cluster: api.RayCluster,
     observed: seen.Observed,
-    outcome: actions.Outcome,
+    found: cause.Cause | None,
     *,
     ready: bool,
     phase: suspension.Phase,
@@ -327,8 +350,8 @@ def _cluster_ready(
         return _condition(Type.READY, "False", type_, "The RayCluster is suspended by its spec")
     if ready:
         return _condition(Type.READY, "True", Reason.ALL_PODS_READY)
-    if found := diagnosis.diagnose(cluster, observed, outcome):
-        return _condition(Type.READY, "False", *found)
+    if found is not None:
+        return _condition(Type.READY, "False", found.reason, found.message)
     heads = sum(seen.is_ready(pod) for pod in observed.head_pods())
     workers = sum(seen.is_ready(pod) for pod in _listed_workers(cluster, observed))
     wanted = sum(groups.desired_pods(group) for group in cluster.spec.worker_group_specs)

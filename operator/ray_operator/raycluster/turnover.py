@@ -111,6 +111,7 @@ def delete(pod: records.Pod, reasons: actions.Reasons, why: str) -> actions.Dele
         uid=pod.uid,
         reasons=reasons,
         why=why,
+        was=pod,
     )
 
 

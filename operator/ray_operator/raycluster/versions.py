@@ -46,13 +46,13 @@ def condition(cluster: api.RayCluster, observed: seen.Observed) -> conditions.Co
     )
 
 
-def obstacle(cluster: api.RayCluster, observed: seen.Observed) -> tuple[str, str] | None:
-    """Return reason and message if a wrong version may be why the head isn't ready."""
+def obstacle(cluster: api.RayCluster, observed: seen.Observed) -> str:
+    """Say what is wrong if a wrong version may be why the head isn't ready; else `""`."""
     found = condition(cluster, observed)
     head = observed.head()
     if found is None or found.status == "True" or head is None or head.ready:
-        return None
-    return found.reason, found.message
+        return ""
+    return found.message
 
 
 def events(cluster: api.RayCluster, observed: seen.Observed) -> tuple[actions.Event, ...]:

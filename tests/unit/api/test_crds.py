@@ -195,6 +195,7 @@ def test_printer_columns() -> None:
         ("gpus", "string", ".status.desiredGPU", 0),
         ("tpus", "string", ".status.desiredTPU", 1),
         ("status", "string", ".status.state", 0),
+        ("reason", "string", ".status.reason", 0),  # ours; empty while the cluster is ready
         ("age", "date", ".metadata.creationTimestamp", 0),
         ("head pod IP", "string", ".status.head.podIP", 1),
         ("head service IP", "string", ".status.head.serviceIP", 1),

@@ -187,6 +187,27 @@ def test_an_invalid_spec_is_said_and_the_rest_stays_as_it_was() -> None:
     assert said["observedGeneration"] == 2
 
 
+def test_the_short_reason_is_there_until_the_cluster_is_ready() -> None:
+    cluster = builders.raycluster(groups=[])
+    starting = builders.pod(ready=False)
+    crashed = builders.pod(
+        ready=False,
+        containers=(
+            records.Container("ray-head", state="waiting", ended=records.Ended(exit_code=1)),
+        ),
+    )
+    first = say(cluster, starting)
+    assert first["reason"] == "PodsNotReady"
+    again = builders.raycluster(groups=[], status=first)
+    assert say(again, crashed)["reason"] == "ContainerCrashed"
+    assert "reason" not in say(again, builders.pod())
+    twice = builders.raycluster(groups=[builders.group("a"), builders.group("a")])
+    invalid = actions.Outcome(invalid=tuple(rules.errors(twice)))
+    assert say(again, starting, outcome=invalid)["reason"] == "InvalidSpec"
+    suspended = builders.raycluster(groups=[], suspend=True)
+    assert "reason" not in say(suspended)
+
+
 def test_a_cluster_of_another_manager_is_left_alone() -> None:
     foreign = builders.raycluster(managedBy="kueue.x-k8s.io/multikueue")
     assert status.next_status(foreign, seen.Observed(), NOTHING, builders.NOW) is None

@@ -1,0 +1,113 @@
+"""Why a container that runs isn't ready: its probes, or a head that it waits for.
+
+Owns: reading failed probes and long waits, and how long each is normal. Does not own: ended
+containers (`containers`). Invariant: a cluster that starts as it should is never accused: a probe
+is told once it failed for as long as it may, a wait once it is longer than a head takes.
+Source: Kubernetes 1.34, the kubelet's prober; `probes` and `containers` for what ours ask.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from ray_operator import conditions, records
+from ray_operator.api import ray_version
+from ray_operator.raycluster import containers as wanted
+from ray_operator.raycluster import probes, rayparams
+from ray_operator.raycluster.diagnosis import cause, endings
+from ray_operator.raycluster.diagnosis import subject as subjects
+
+Reason = cause.Reason
+
+HEAD_STARTS_WITHIN = timedelta(minutes=2)
+READY_HEAD_ANSWERS_WITHIN = timedelta(seconds=60)
+_PROBES = ("Readiness", "Liveness", "Startup")
+
+
+def unwell(subject: subjects.Subject, container: records.Container) -> Iterator[cause.Cause]:
+    """Give what is wrong with a container that runs and isn't ready."""
+    if container.state != "running" or container.ready or container.started_at is None:
+        return
+    if container.name == wanted.WAIT_GCS_READY:
+        yield from _waiting(subject, container, container.started_at)
+        return
+    for event in subject.said("Unhealthy", container=container.name):
+        if event.last_at >= container.started_at:
+            yield _probe(subject, container, event, container.started_at)
+
+
+def _probe(
+    subject: subjects.Subject,
+    container: records.Container,
+    event: records.PodEvent,
+    started: datetime,
+) -> cause.Cause:
+    where = subjects.where(subject.pod, container.name)
+    said = cause.one_line(event.message)
+    if "statuscode: 404" in event.message and _is_asked_as_new_ray(subject, container):
+        version = subject.cluster.spec.ray_version
+        hint = f"/api/healthz is there since Ray 2.53: is Ray in the image older than {version}?"
+        return cause.Cause(Reason.RAY_VERSION_MISMATCH, f"{where}: {said}: {hint}")
+    due = started + _patience(subject, container, event)
+    if limit := endings.small_head(subject, container):
+        found = endings.unresponsive(limit)
+        return cause.Cause(found.reason, f"{where}: {found.said}: {found.hint}", due)
+    return cause.Cause(Reason.PROBE_FAILING, f"{where}: {said}", due)
+
+
+def _kind(event: records.PodEvent) -> str:
+    """Return the field of the probe that failed."""
+    name = next((each for each in _PROBES if event.message.startswith(each)), "Readiness")
+    return f"{name.lower()}Probe"
+
+
+def _patience(
+    subject: subjects.Subject, container: records.Container, event: records.PodEvent
+) -> timedelta:
+    """Return how long after the start this probe may fail."""
+    kind = _kind(event)
+    given = subject.template(container.name).get(kind) or {}
+    if not given and container.name == subject.pod.ray_container:
+        return probes.patience(probes.OURS.get(kind, {}))
+    return probes.patience(given)
+
+
+def _is_asked_as_new_ray(subject: subjects.Subject, container: records.Container) -> bool:
+    """Tell whether the probes are ours and ask what Ray has since 2.53."""
+    group = subject.group
+    is_ray = container.name == subject.pod.ray_container
+    return is_ray and group is not None and probes.has_http_health(subject.cluster.spec, group)
+
+
+def _waiting(
+    subject: subjects.Subject, container: records.Container, since: datetime
+) -> Iterator[cause.Cause]:
+    head = subject.head
+    where = subjects.where(subject.pod, container.name)
+    versions = _versions(subject)
+    if versions is not None:
+        hint = "give head and workers images with the same Ray and Python"
+        said = f"{where}: its image has Ray {versions[1]}, the head's {versions[0]}"
+        yield cause.Cause(Reason.RAY_VERSION_MISMATCH, f"{said}: {hint}")
+        return
+    if head is not None and head.ready and head.ready_since is not None:
+        due = max(since, head.ready_since) + READY_HEAD_ANSWERS_WITHIN
+        hint = "does a NetworkPolicy or DNS keep it from the head, or has its image another Ray?"
+    else:
+        due = since + HEAD_STARTS_WITHIN
+        hint = "the head isn't ready"
+    service = rayparams.head_service_name(subject.cluster)
+    namespace = subject.cluster.metadata.namespace
+    address = f"{service}.{namespace}.svc:{rayparams.gcs_port(subject.cluster)}"
+    told = f"waits for the GCS at {address} since {conditions.timestamp(since)}"
+    yield cause.Cause(Reason.WAITING_FOR_HEAD, f"{where}: {told}: {hint}", due)
+
+
+def _versions(subject: subjects.Subject) -> tuple[str, str] | None:
+    """Return the Ray of head and worker if the tags of their images tell that they differ."""
+    if subject.group is None:
+        return None
+    groups = (subject.cluster.spec.head_group_spec, subject.group)
+    head, worker = (ray_version.of_image(each.ray_container.get("image") or "") for each in groups)
+    if head is None or worker is None or head == worker:
+        return None
+    return ".".join(map(str, head)), ".".join(map(str, worker))

@@ -1,0 +1,42 @@
+"""Which changes of a status are worth an event."""
+
+from typing import Any
+
+import pytest
+
+from ray_operator import actions
+from ray_operator.raycluster import transitions
+from tests.unit import builders
+
+
+def status(reason: str, state: str = "False", message: str = "why") -> dict[str, Any]:
+    condition = {
+        "type": "RayClusterReady",
+        "status": state,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": 1,
+    }
+    return {"conditions": [condition]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({}, status("OutOfMemory"), ["OutOfMemory"]),
+        (status("PodsNotReady"), status("OutOfMemory"), ["OutOfMemory"]),
+        (status("OutOfMemory"), status("NodeLost"), ["NodeLost"]),
+        (status("OutOfMemory", message="how"), status("OutOfMemory"), []),
+        (status("OutOfMemory"), status("PodsNotReady"), []),
+        (status("OutOfMemory"), status("AllPodsRunningAndReady", "True"), []),
+        ({}, {}, []),
+    ],
+)
+def test_a_new_reason_is_told_once(
+    before: dict[str, Any], after: dict[str, Any], told: list[str]
+) -> None:
+    found = transitions.events(builders.raycluster(status=before), after)
+    assert list(found) == [
+        actions.Event(type="Warning", reason=reason, action="Diagnose", message="why")
+        for reason in told
+    ]
