@@ -9,10 +9,10 @@ lasts.
 from collections.abc import Sequence
 
 from ray_operator import actions, conditions
-from ray_operator.api import base, rules
+from ray_operator.api import base, rules, vocabulary
 
-VALID = "Valid"
-INVALID = "InvalidSpec"
+VALID = vocabulary.ClusterReason.VALID
+INVALID = vocabulary.ClusterReason.INVALID
 
 
 def condition(type_: str, invalid: Sequence[rules.FieldError]) -> conditions.Condition:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from ray_operator import actions, conditions, names, records, settings, validity
 from ray_operator.api import raycluster as api
+from ray_operator.api import vocabulary
 from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import (
     additions,
@@ -26,8 +27,7 @@ from ray_operator.raycluster import (
 from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster.diagnosis import diagnose
 
-SPEC_VALID = "RayClusterSpecValid"
-ORPHANED_GROUP = "OrphanedWorkerGroup"
+Type = vocabulary.ClusterCondition
 DELETE_ALL = actions.Reasons("DeletedPod", "FailedToDeletePodCollection", "FailedDeleteAllPods")
 STAMP = actions.Reasons("StampedPod", "FailedToStampPod", "FailedStampPod")
 
@@ -47,7 +47,9 @@ def plan(
         return cleanup.plan(cluster, observed, options=options, now=now)
     invalid = tuple(rules.errors(cluster, options.feature_gates))
     invalid = invalid or tuple(additions.errors(cluster, settings=options))
-    events = validity.events(cluster, SPEC_VALID, invalid=invalid, warnings=rules.warnings(cluster))
+    events = validity.events(
+        cluster, Type.SPEC_VALID, invalid=invalid, warnings=rules.warnings(cluster)
+    )
     if invalid:
         return actions.Plan(invalid=invalid, events=events)
     events += (*_orphan_events(cluster, observed), *versions.events(cluster, observed))
@@ -65,12 +67,14 @@ def _orphan_events(cluster: api.RayCluster, observed: seen.Observed) -> tuple[ac
     """Tell once of workers whose group was removed from the spec."""
     said = conditions.read(cluster.status.get("conditions", ()))
     orphans = observed.orphans(cluster)
-    is_told = conditions.is_true(said, ORPHANED_GROUP)
+    is_told = conditions.is_true(said, Type.ORPHANED_GROUP)
     if not orphans or is_told or upgrade.removes_groups(cluster):
         return ()
     message = orphans_found(orphans)
     return (
-        actions.Event(type="Warning", reason=ORPHANED_GROUP, action="Validate", message=message),
+        actions.Event(
+            type="Warning", reason=Type.ORPHANED_GROUP, action="Validate", message=message
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """Say what is: the whole next status of a RayCluster from what was observed.
 
-Owns: status fields, condition types and reasons. Does not own: writing them (`reconcile`).
+Owns: status fields and conditions. Does not own: the names of conditions and reasons that are ours
+(`api.vocabulary`), or writing (`reconcile`).
 Invariant: equal observations give an equal status, so that a steady cluster is never written.
 Source: KubeRay 1.7's status, whose `state` stays `ready` through later failures because clients
 rely on it; the condition `RayClusterReady` follows the present instead.
@@ -15,6 +16,7 @@ from typing import Any
 
 from ray_operator import actions, conditions, records, validity
 from ray_operator.api import raycluster as api
+from ray_operator.api import vocabulary
 from ray_operator.raycluster import (
     drain,
     groups,
@@ -27,38 +29,18 @@ from ray_operator.raycluster import (
 from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster.diagnosis import cause, diagnose
 
-
-class Type(enum.StrEnum):
-    """Condition types, in the order in which they are written."""
-
-    HEAD_POD_READY = "HeadPodReady"
-    PROVISIONED = upgrade.PROVISIONED
-    READY = "RayClusterReady"
-    SPEC_VALID = plan.SPEC_VALID
-    RAY_VERSION_MATCHES = versions.MATCHES
-    REPLICA_FAILURE = "ReplicaFailure"
-    ORPHANED_GROUP = plan.ORPHANED_GROUP
-    UP_TO_DATE = "RayClusterUpToDate"
-    SUSPENDING = suspension.SUSPENDING
-    SUSPENDED = suspension.SUSPENDED
+Type = vocabulary.ClusterCondition
+Told = vocabulary.ClusterReason
 
 
 class Reason(enum.StrEnum):
-    """Condition reasons that are ours; others are copied from Pods and actions."""
+    """Condition reasons as KubeRay's; others are copied from Pods and actions."""
 
     HEAD_POD_NOT_FOUND = "HeadPodNotFound"
     HEAD_POD_RUNNING_AND_READY = "HeadPodRunningAndReady"
     PODS_PROVISIONING = "RayClusterPodsProvisioning"
     ALL_PODS_READY_FIRST_TIME = "AllPodRunningAndReadyFirstTime"
     ALL_PODS_READY = "AllPodsRunningAndReady"
-    PODS_NOT_READY = "PodsNotReady"
-    ORPHANED_PODS_FOUND = "OrphanedWorkerGroupPodsFound"
-    ALL_PODS_UP_TO_DATE = "AllPodsUpToDate"
-    PODS_OUTDATED = "PodsOutdated"
-    RECREATING = "RecreateInProgress"
-    ROLLING = "RollingUpdateInProgress"
-    HEAD_KEPT = "HeadNotReplaced"
-    VERSION_CHANGES = "RayVersionChanges"
     UNKNOWN = "Unknown"
 
 
@@ -297,29 +279,29 @@ def _suspension(phase: suspension.Phase) -> list[conditions.Condition]:
 
 def _orphaned(orphans: Sequence[records.Pod]) -> conditions.Condition:
     message = plan.orphans_found(orphans)
-    return _condition(Type.ORPHANED_GROUP, "True", Reason.ORPHANED_PODS_FOUND, message)
+    return _condition(Type.ORPHANED_GROUP, "True", Told.ORPHANED_PODS_FOUND, message)
 
 
 def _up_to_date(cluster: api.RayCluster, observed: seen.Observed) -> conditions.Condition:
     """Say which Pods are of an older template, and what becomes of them."""
     progress = upgrade.progress(cluster, observed)
     if not progress.head and not progress.workers:
-        return _condition(Type.UP_TO_DATE, "True", Reason.ALL_PODS_UP_TO_DATE)
+        return _condition(Type.UP_TO_DATE, "True", Told.ALL_PODS_UP_TO_DATE)
     parts = ["the head"] if progress.head else []
     parts += [f"{count} workers of group {name}" for name, count in progress.workers.items()]
     old = f"of an older template: {', '.join(parts)}"
     head = next((pod for pod in observed.head_pods() if pod.deletion_at is None), None)
     if upgrade.recreates(cluster):
-        reason, more = Reason.RECREATING, ""
+        reason, more = Told.RECREATING, ""
     elif not upgrade.rolls(cluster):
         hint = "delete them, or set upgradeStrategy.type to Recreate or RollingUpdate"
-        reason, more = Reason.PODS_OUTDATED, hint
+        reason, more = Told.PODS_OUTDATED, hint
     elif obstacle := upgrade.obstacle(cluster, observed):
-        reason, more = Reason.VERSION_CHANGES, obstacle
+        reason, more = Told.VERSION_CHANGES, obstacle
     elif not progress.workers and head and (obstacle := upgrade.head_obstacle(cluster, head)):
-        reason, more = Reason.HEAD_KEPT, obstacle
+        reason, more = Told.HEAD_KEPT, obstacle
     else:
-        reason, more = Reason.ROLLING, f"{progress.updated} workers are of the new one"
+        reason, more = Told.ROLLING, f"{progress.updated} workers are of the new one"
     message = f"{old}: {more}" if more else old
     return _condition(Type.UP_TO_DATE, "False", reason, message)
 
@@ -346,8 +328,10 @@ def _cluster_ready(
     phase: suspension.Phase,
 ) -> conditions.Condition:
     if phase is not suspension.Phase.ACTIVE:
-        type_ = Type.SUSPENDED if phase is suspension.Phase.SUSPENDED else Type.SUSPENDING
-        return _condition(Type.READY, "False", type_, "The RayCluster is suspended by its spec")
+        starting = vocabulary.Starting
+        is_over = phase is suspension.Phase.SUSPENDED
+        reason = starting.SUSPENDED if is_over else starting.SUSPENDING
+        return _condition(Type.READY, "False", reason, "The RayCluster is suspended by its spec")
     if ready:
         return _condition(Type.READY, "True", Reason.ALL_PODS_READY)
     if found is not None:
@@ -356,4 +340,4 @@ def _cluster_ready(
     workers = sum(seen.is_ready(pod) for pod in _listed_workers(cluster, observed))
     wanted = sum(groups.desired_pods(group) for group in cluster.spec.worker_group_specs)
     message = f"{heads} of 1 head and {workers} of {wanted} workers ready"
-    return _condition(Type.READY, "False", Reason.PODS_NOT_READY, message)
+    return _condition(Type.READY, "False", vocabulary.Starting.PODS_NOT_READY, message)

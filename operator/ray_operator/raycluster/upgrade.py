@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from ray_operator import conditions, names, records, settings
 from ray_operator.api import options as api_options
-from ray_operator.api import ray_version
+from ray_operator.api import ray_version, vocabulary
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import fault_tolerance, groups, spec_hash
 from ray_operator.raycluster import observed as seen
 
-PROVISIONED = "RayClusterProvisioned"
+PROVISIONED = vocabulary.ClusterCondition.PROVISIONED
 VERSION_CHANGES = (
     "RollingUpdate can't change the version of Ray, which all nodes must share: use the strategy"
     " Recreate"

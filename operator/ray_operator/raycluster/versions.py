@@ -8,22 +8,14 @@ It matters because probes and flags are made for `rayVersion`: those of 2.53 ask
 older images lack, so that a healthy head would never be ready.
 """
 
-import enum
-
 from ray_operator import actions, conditions
-from ray_operator.api import ray_version
+from ray_operator.api import ray_version, vocabulary
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster import probes
 
-MATCHES = "RayVersionMatches"
-
-
-class Reason(enum.StrEnum):
-    """Reasons of the condition."""
-
-    AS_SPECIFIED = "RayVersionAsSpecified"
-    MISMATCH = "RayVersionMismatch"
+MATCHES = vocabulary.ClusterCondition.RAY_VERSION_MATCHES
+MISMATCH = vocabulary.NotReady.RAY_VERSION_MISMATCH
 
 
 def condition(cluster: api.RayCluster, observed: seen.Observed) -> conditions.Condition | None:
@@ -38,12 +30,13 @@ def condition(cluster: api.RayCluster, observed: seen.Observed) -> conditions.Co
     if _agree(given, runs):
         message = f"the head runs Ray {runs}"
         return conditions.Condition(
-            type=MATCHES, status="True", reason=Reason.AS_SPECIFIED, message=message
+            type=MATCHES,
+            status="True",
+            reason=vocabulary.ClusterReason.VERSION_AS_SPECIFIED,
+            message=message,
         )
     message = _mismatch(given, runs)
-    return conditions.Condition(
-        type=MATCHES, status="False", reason=Reason.MISMATCH, message=message
-    )
+    return conditions.Condition(type=MATCHES, status="False", reason=MISMATCH, message=message)
 
 
 def obstacle(cluster: api.RayCluster, observed: seen.Observed) -> str:
@@ -62,9 +55,7 @@ def events(cluster: api.RayCluster, observed: seen.Observed) -> tuple[actions.Ev
     if found is None or found.status == "True" or not is_news:
         return ()
     return (
-        actions.Event(
-            type="Warning", reason=Reason.MISMATCH, action="Validate", message=found.message
-        ),
+        actions.Event(type="Warning", reason=MISMATCH, action="Validate", message=found.message),
     )
 
 

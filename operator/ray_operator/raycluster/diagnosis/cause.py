@@ -1,53 +1,22 @@
 """What can be said of a cluster that isn't ready: reasons, and one cause in words.
 
-Owns: the closed set of reasons, which README explains. Does not own: finding them. Invariant: a
-message names the object, the cause and a hint, in this order, and has no clock or counter in it:
-what lasts is written once.
+Owns: what a cause is, and when two say the same. Does not own: the reasons (`api.vocabulary`), or
+finding them. Invariant: a message names the object, the cause and a hint, in this order, and has no
+clock or counter in it: what lasts is written once.
 """
 
-import enum
 import re
 from datetime import UTC, datetime
 from typing import NamedTuple
+
+from ray_operator.api import vocabulary
 
 ALWAYS = datetime.min.replace(tzinfo=UTC)
 SHOWN = 300
 """Characters of what others said that fit into a message somebody reads."""
 
 
-class Reason(enum.StrEnum):
-    """Reasons of a false `RayClusterReady`, one word each."""
-
-    ADMISSION_DENIED = "AdmissionDenied"
-    ADMISSION_UNAVAILABLE = "AdmissionUnavailable"
-    CONTAINER_CONFIG_INVALID = "ContainerConfigInvalid"
-    CONTAINER_CRASHED = "ContainerCrashed"
-    CREATE_REFUSED = "CreateRefused"
-    HEAD_UNREACHABLE = "HeadUnreachable"
-    IMAGE_NOT_FOUND = "ImageNotFound"
-    IMAGE_PULL_DENIED = "ImagePullDenied"
-    IMAGE_PULL_FAILED = "ImagePullFailed"
-    LIMIT_RANGE_VIOLATED = "LimitRangeViolated"
-    MEMORY_TOO_SMALL = "MemoryTooSmall"
-    NAME_TAKEN = "NameTaken"
-    NODE_LOST = "NodeLost"
-    OBJECT_MISSING = "ObjectMissing"
-    OPERATOR_FORBIDDEN = "OperatorForbidden"
-    OUT_OF_MEMORY = "OutOfMemory"
-    POD_EVICTED = "PodEvicted"
-    POD_FAILED = "PodFailed"
-    POD_PREEMPTED = "PodPreempted"
-    POD_SECURITY_VIOLATED = "PodSecurityViolated"
-    PROBE_FAILING = "ProbeFailing"
-    PROGRAM_MISSING = "ProgramMissing"
-    QUOTA_EXCEEDED = "QuotaExceeded"
-    RAY_VERSION_MISMATCH = "RayVersionMismatch"
-    SANDBOX_FAILED = "SandboxFailed"
-    SCHEDULING_GATED = "SchedulingGated"
-    UNSCHEDULABLE = "Unschedulable"
-    VOLUME_UNAVAILABLE = "VolumeUnavailable"
-    WAITING_FOR_HEAD = "WaitingForHead"
-
+Reason = vocabulary.NotReady
 
 CONSEQUENCES = frozenset({Reason.HEAD_UNREACHABLE, Reason.WAITING_FOR_HEAD})
 """What a worker suffers when its head is down: told when nothing else is."""
