@@ -50,6 +50,7 @@ ZAP_LEVELS = {
     "panic": logging.CRITICAL,
 }
 WAIT_RESOURCES = "WAIT_GCS_READY_RESOURCES"
+DRAIN_SECONDS = "RAY_OPERATOR_DRAIN_SECONDS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,10 +302,6 @@ def _settings(
         value = environment.get(name, "").lower()
         return value != "false" if default else value == "true"
 
-    drain = environment.get("RAY_OPERATOR_DRAIN_SECONDS", "")
-    if drain and not drain.isdigit():
-        raise ValueError(f"RAY_OPERATOR_DRAIN_SECONDS is {drain!r}; give seconds, 0 or more")
-
     def seconds(name: str, *, least: int) -> timedelta:
         text = environment.get(name) or "300"
         if not re.fullmatch(r"-?\d+", text, re.ASCII) or int(text) < least:
@@ -331,7 +328,7 @@ def _settings(
         rayjob_status_timeout=seconds("RAYJOB_STATUS_CHECK_TIMEOUT_SECONDS", least=1),
         resync=seconds("RAYCLUSTER_DEFAULT_REQUEUE_SECONDS_ENV", least=1),
         feature_gates=enabled,
-        drain_timeout=timedelta(seconds=int(drain)) if drain else None,
+        drain_timeout=seconds(DRAIN_SECONDS, least=0) if environment.get(DRAIN_SECONDS) else None,
         use_kubernetes_proxy=config.use_kubernetes_proxy,
         additions=config.additions(),
         wait_resources=_wait_resources(environment.get(WAIT_RESOURCES, "")),

@@ -112,6 +112,7 @@ def test_the_environment() -> None:
         DELETE_RAYJOB_CR_AFTER_JOB_FINISHES="true",
         RAYJOB_DEPLOYMENT_STATUS_TRANSITION_GRACE_PERIOD_SECONDS="0",
         RAYJOB_STATUS_CHECK_TIMEOUT_SECONDS="7",
+        RAY_OPERATOR_DRAIN_SECONDS="0",
         WAIT_GCS_READY_RESOURCES='{"limits": {"memory": "2Gi"}}',
     )
     assert found.webhook_certificates == cli.CERTIFICATES
@@ -131,6 +132,7 @@ def test_the_environment() -> None:
         delete_finished_rayjobs=True,
         rayjob_transition_grace=timedelta(),
         rayjob_status_timeout=timedelta(seconds=7),
+        drain_timeout=timedelta(),
         wait_resources={"limits": {"memory": "2Gi"}},
     )
 
@@ -217,6 +219,7 @@ def test_bad_flags_end_the_start(
     [
         ("RAYCLUSTER_DEFAULT_REQUEUE_SECONDS_ENV", "0", "is '0'; give seconds, 1 or more"),
         ("RAYJOB_STATUS_CHECK_TIMEOUT_SECONDS", "5m", "is '5m'; give seconds, 1 or more"),
+        ("RAY_OPERATOR_DRAIN_SECONDS", "-1", "is '-1'; give seconds, 0 or more"),
         (
             "WAIT_GCS_READY_RESOURCES",
             '{"limits": {"memory": []}}',
