@@ -45,6 +45,11 @@ MANAGED_BY_US = "ray.io/kuberay-operator"
 MANAGED_BY_KUEUE = "kueue.x-k8s.io/multikueue"
 
 LEASE = "ray-operator-leader"
+"""As KubeRay's, so that in one namespace only one of both leads."""
+IDENTITY_PREFIX = "ray-operator.io/"
+"""Of the holders of our Lease; no host's name, as KubeRay's identities begin with, has a slash."""
+OPERATOR_LABEL = "ray-operator.io/operator"
+"""On our own Deployments, which else have KubeRay's labels."""
 
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """The API server's own: no vowels and no look-alikes, so that no word comes out."""
