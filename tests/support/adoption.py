@@ -60,8 +60,8 @@ def leave(
         api.send("POST", path, child, manager=MANAGER)
         if child["kind"] == "Pod" and not runs:
             name = child["metadata"]["name"]
-            running = {"status": _running(child, f"10.244.0.{number + 5}")}
-            api.send("PATCH", f"{path}/{name}/status", running, manager="kubelet", form=merge)
+            now = {"status": running(child, f"10.244.0.{number + 5}")}
+            api.send("PATCH", f"{path}/{name}/status", now, manager="kubelet", form=merge)
 
 
 def _completed(child: Json, owner: Mapping[str, Any]) -> Json:
@@ -96,7 +96,8 @@ def _mended(node: Any, uid: str) -> Any:
     return "true" if node == ELIDED else node
 
 
-def _running(pod: Json, address: str) -> Json:
+def running(pod: Json, address: str) -> Json:
+    """Return the status of a Pod that a kubelet runs, ready."""
     statuses = [
         {
             "name": each["name"],
