@@ -71,8 +71,13 @@ def messages() -> dict[Path, str]:
 def rules(table: Iterable[permissions.Permission]) -> list[dict[str, Any]]:
     """Return the rules of a Role, one a line of the table."""
     return [
-        {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
-        for group, resource, verbs, _ in table
+        {
+            "apiGroups": [each.group],
+            "resources": [each.resource],
+            **({"resourceNames": list(each.only)} if each.only else {}),
+            "verbs": list(each.verbs),
+        }
+        for each in table
     ]
 
 

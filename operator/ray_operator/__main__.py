@@ -29,12 +29,14 @@ from ray_operator import (
     credentials,
     dashboard,
     errors,
+    events,
     handlers,
     informers,
     inventory,
     kube,
     leader,
     logs,
+    lookout,
     names,
     observe,
     pod_events,
@@ -42,6 +44,7 @@ from ray_operator import (
     reconcile,
     records,
     resources,
+    rivals,
     served,
     server,
     wire,
@@ -135,15 +138,19 @@ class Operator:
         *,
         access: credentials.Credentials,
     ) -> None:
+        self._command = command
         user_agent = f"ray-operator/{command.settings.version}"
         # Of its own, so that a renewal never waits behind a thousand Pods.
         lease_client = kube.Kube(session, access, user_agent=user_agent)
+        lease_namespace = command.leader_election_namespace or access.namespace
         self._leader = leader.Leader(
             lease_client,
-            namespace=command.leader_election_namespace or access.namespace,
-            identity=command.pod_name or f"{socket.gethostname()}_{uuid4()}",
+            namespace=lease_namespace,
+            identity=names.IDENTITY_PREFIX
+            + (command.pod_name or f"{socket.gethostname()}_{uuid4()}"),
         )
-        may_write = self._leader.may_write if command.leader_election else lambda: True
+        self._lookout = self._looking(lease_client, access.namespace, lease_namespace)
+        may_write = self._may_write
         client = kube.Kube(
             session,
             access,
@@ -153,7 +160,6 @@ class Operator:
             else None,
             may_write=may_write,
         )
-        self._command = command
         self._queue = workqueue.WorkQueue()
         self._store = resources.Resources(self._queue.add)
         prometheus_client.REGISTRY.register(self._queue)
@@ -245,6 +251,26 @@ class Operator:
             storable=self._served.prune,
         )
 
+    def _looking(self, client: kube.Kube, own: str, election: str) -> lookout.Lookout:
+        """Wire the look for other operators; `own` is the namespace we live in."""
+        command = self._command
+        about = {"namespace": own, "name": command.pod_name, "uid": command.pod_uid}
+        return lookout.Lookout(
+            client,
+            us=rivals.Us(
+                namespaces=frozenset(command.namespaces),
+                election_namespace=election if command.leader_election else "",
+            ),
+            places=sorted({*command.namespaces, own}) if command.namespaces else (),
+            pod=events.regarding(records.PODS, about) if command.pod_uid else None,
+            clusters=lambda: self._store.all(records.RAYCLUSTERS.kind),
+            ignored=command.ignore_other_operators,
+        )
+
+    def _may_write(self) -> bool:
+        leads = self._leader.may_write() or not self._command.leader_election
+        return leads and self._lookout.is_clear()
+
     def _children(
         self,
         client: kube.Kube,
@@ -276,7 +302,7 @@ class Operator:
                     health_address=command.health_address,
                     metrics_address=command.metrics_address,
                     is_healthy=lambda: "a worker is stuck" if self._reconciler.is_stuck() else "",
-                    is_ready=lambda: "" if self._is_synced() else "caches are not synced yet",
+                    is_ready=self._unready,
                 )
             )
             if command.webhook_certificates is not None:
@@ -311,6 +337,7 @@ class Operator:
         return {
             "the watch of our kinds": self._watcher.run(resync=command.settings.resync),
             "the look at CRDs": self._served.run(command.settings.resync),
+            "the look for other operators": self._lookout.run(),
             "the event loop's clock": server.sample_lag(),
             "leading": self._leader.run(self._lead) if command.leader_election else self._lead(),
             **{
@@ -324,6 +351,16 @@ class Operator:
             },
         }
 
+    def _unready(self) -> str:
+        """Say why we aren't ready; empty when we are.
+
+        While another operator is active nothing is done, which users see best in the count of ready
+        Pods. The webhook is good all the same, and not to answer would refuse all changes.
+        """
+        if not self._is_synced():
+            return "caches are not synced yet"
+        return self._lookout.why() if self._command.webhook_certificates is None else ""
+
     def _is_synced(self) -> bool:
         return self._watcher.synced.is_set() and all(each.is_synced() for each in self._stores())
 
@@ -331,7 +368,26 @@ class Operator:
         return [self._pods, self._services, self._jobs, *self._others.values()]
 
     async def _lead(self) -> None:
-        """Look at the truth once, since the former leader may have written last; then work."""
+        """Work while no other operator does."""
+        while True:
+            telling = asyncio.create_task(self._lookout.tell_waiting())
+            try:
+                await self._lookout.wait_clear()
+            finally:
+                telling.cancel()
+            work = asyncio.create_task(self._work_alone())
+            clash = asyncio.create_task(self._lookout.wait_clash())
+            try:
+                await asyncio.wait({work, clash}, return_when=asyncio.FIRST_COMPLETED)
+                if work.done():
+                    return work.result()
+            finally:
+                work.cancel()
+                clash.cancel()
+                await asyncio.gather(work, clash, return_exceptions=True)
+
+    async def _work_alone(self) -> None:
+        """Look at the truth once, since another one may have written last; then work."""
         while True:
             try:
                 stores = (each.relist() for each in self._stores())

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -82,10 +82,11 @@ class Applier:
         manifest = action.manifest
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         try:
-            if action.is_new:
-                found = await self._client.get(action.resource, namespace, name)
-                if found is not None and not _has_owner(found, manifest):
-                    raise errors.AlreadyExists(f'{action.resource.plural} "{name}" already exists')
+            found = await self._client.get(action.resource, namespace, name)
+            if found is not None and action.is_new:
+                return await self._adopt(action, manifest, found)
+            if found is not None:
+                await self._take_over(action.resource, found)
             answer = await self._client.apply(
                 action.resource, namespace, manifest, force=not action.is_new
             )
@@ -93,6 +94,22 @@ class Applier:
             return actions.Result(action=action, name=name, error=error)
         self._stores[action.resource].written(namespace, answer)
         return actions.Result(action=action, name=name)
+
+    async def _take_over(self, resource: records.Resource, found: bytes) -> None:
+        """Make what another operator said of an object ours, or we could never unsay it.
+
+        Else a port that the user renames would stay beside the new one, and be refused.
+        """
+        metadata = msgspec.json.decode(found, type=_Fields).metadata
+        if change := inherited(metadata.managed_fields):
+            version = {"resourceVersion": metadata.resource_version}
+            await self._client.patch(
+                resource,
+                metadata.namespace,
+                metadata.name,
+                uid=metadata.uid,
+                change={"metadata": {**version, "managedFields": change}},
+            )
 
     async def _patch(self, action: actions.Patch) -> actions.Result:
         try:
@@ -115,7 +132,7 @@ class Applier:
         try:
             answer = await self._client.create(action.resource, namespace, manifest)
         except errors.AlreadyExists as error:
-            return await self._adopt(action, manifest, error)
+            return await self._standing(action, manifest, error)
         except errors.NamespaceEnds as error:
             if action.otherwise is not None:
                 return await self._carry_out(action.otherwise)
@@ -125,32 +142,45 @@ class Applier:
         self._stores[action.resource].written(namespace, answer)
         return actions.Result(action=action, name=name)
 
-    async def _adopt(
+    async def _standing(
         self, action: actions.Create, manifest: actions.Manifest, refusal: errors.AlreadyExists
     ) -> actions.Result:
-        """Take in an object of that name if it is our owner's, with labels by which we see it.
-
-        An older operator may have made it with other labels, or our view of it is late.
-        """
+        """Look at the object whose name made a create fail: our view of it may be late."""
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         try:
             found = await self._client.get(action.resource, namespace, name)
-            if found is None or not _has_owner(found, manifest):
-                return actions.Result(action=action, name=name, error=refusal)
-            stub = msgspec.json.decode(found, type=wire.Stub).metadata
-            labels = manifest["metadata"].get("labels", {})
-            if not labels.items() <= stub.labels.items():
-                found = await self._client.patch(
-                    action.resource,
-                    namespace,
-                    name,
-                    uid=stub.uid,
-                    change={"metadata": {"labels": labels}},
-                )
+            if found is not None:
+                return await self._adopt(action, manifest, found)
         except errors.KubeError as error:
             return actions.Result(action=action, name=name, error=error)
-        self._stores[action.resource].written(namespace, found)
-        return actions.Result(action=action, name=name)
+        return actions.Result(action=action, name=name, error=refusal)
+
+    async def _adopt(
+        self,
+        action: actions.Create | actions.Apply,
+        manifest: actions.Manifest,
+        found: bytes,
+    ) -> actions.Result:
+        """Take in an object of that name if it is our owner's, with labels by which we see it.
+
+        An older operator may have made it with other labels. Raises `KubeError`.
+        """
+        stub = msgspec.json.decode(found, type=wire.Stub).metadata
+        kept = actions.Patch(
+            resource=action.resource,
+            namespace=stub.namespace,
+            name=stub.name,
+            uid=stub.uid,
+            change={"metadata": {"labels": manifest["metadata"].get("labels", {})}},
+            reasons=action.reasons,
+        )
+        if not _has_owner(found, manifest):
+            refusal = errors.AlreadyExists(f'{action.resource.plural} "{stub.name}" already exists')
+            return actions.Result(action=action, name=stub.name, error=refusal)
+        if kept.change["metadata"]["labels"].items() <= stub.labels.items():
+            self._stores[action.resource].written(stub.namespace, found)
+            return actions.Result(action=kept, name=stub.name)
+        return await self._patch(kept)
 
     async def _delete(self, action: actions.Delete) -> actions.Result:
         store = cast("informers.Children[Any]", self._stores[action.resource])
@@ -165,6 +195,34 @@ class Applier:
             return actions.Result(action=action, name=action.name, error=error)
         store.deleted(action.namespace, action.name, action.uid, answer)
         return actions.Result(action=action, name=action.name)
+
+
+class _FieldsMetadata(wire.Metadata):
+    managed_fields: list[dict[str, Any]] = msgspec.field(default_factory=list)
+
+
+class _Fields(msgspec.Struct):
+    metadata: _FieldsMetadata
+
+
+def inherited(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | None:
+    """Return the managed fields with those of the object's maker as ours; None when they are.
+
+    Its maker is who named its owner, by an update rather than by applying. Source: client-go's
+    csaupgrade, which does so for users of kubectl.
+    """
+    applied = {"manager": kube.FIELD_MANAGER, "operation": "Apply"}
+    if any(applied.items() <= each.items() for each in fields):
+        return None
+    for index, each in enumerate(fields):
+        said = each.get("fieldsV1", {}).get("f:metadata", {})
+        if each.get("operation") == "Update" and "f:ownerReferences" in said:
+            return [
+                *map(dict, fields[:index]),
+                {**each, **applied},
+                *map(dict, fields[index + 1 :]),
+            ]
+    return None
 
 
 def _has_owner(found: bytes, manifest: actions.Manifest) -> bool:

@@ -76,6 +76,8 @@ class Run:
     burst: int
     kubeconfig: Path | None
     pod_name: str
+    pod_uid: str
+    ignore_other_operators: bool
     warnings: tuple[str, ...]
     webhook_certificates: Path | None
     webhook_address: str
@@ -177,6 +179,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     add("webhook-bind-address", default=":9443", help="address of the webhook, if it is on")
     add("webhook-cert-dir", type=Path, default=CERTIFICATES, help="holds tls.crt and tls.key")
     add("feature-gates", type=_gates, default=features.DEFAULT, help="A=true,B=false")
+    add("ignore-other-operators", **switch, default=False, help="work beside an active one")
 
 
 def parse(
@@ -212,6 +215,8 @@ def parse(
         burst=config.burst,
         kubeconfig=given.kubeconfig,
         pod_name=environment.get("POD_NAME", ""),
+        pod_uid=environment.get("POD_UID", ""),
+        ignore_other_operators=given.ignore_other_operators,
         warnings=tuple(warnings),
         webhook_certificates=given.webhook_cert_dir
         if environment.get("ENABLE_WEBHOOKS", "").lower() == "true"

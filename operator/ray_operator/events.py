@@ -42,7 +42,9 @@ async def post(
             "name": f"{about['name']}.{secrets.token_hex(8)}",
         },
         "eventTime": moment,
-        "reportingController": f"{about['kind'].lower()}-controller",
+        "reportingController": "ray-operator"
+        if about["kind"] == "Pod"
+        else f"{about['kind'].lower()}-controller",
         "reportingInstance": "ray-operator",
         "type": event.type,
         "reason": event.reason,

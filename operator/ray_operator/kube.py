@@ -109,7 +109,10 @@ class Kube:
         fields: str = "",
         metadata_only: bool = False,
     ) -> bytes:
-        """List from the server's newest state; `namespace=None` lists the whole cluster."""
+        """List from the server's newest state; `namespace=None` lists the whole cluster.
+
+        `selector` selects by labels, `fields` by fields.
+        """
         return await self._request(
             "GET",
             _url(resource, namespace),

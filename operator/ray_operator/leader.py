@@ -45,8 +45,9 @@ class _Lease(msgspec.Struct):
 class Leader:
     """Run work while, and only while, this process holds the lease.
 
-    `identity` must be the same for a restarted container of one Pod (its predecessor is surely
-    dead, so it may go on at once) and differ between processes that can live at one time.
+    `identity` begins with `names.IDENTITY_PREFIX`. It must be the same for a restarted container of
+    one Pod (its predecessor is surely dead, so it may go on at once) and differ between processes
+    that can live at one time.
     """
 
     def __init__(self, client: kube.Kube, *, namespace: str, identity: str) -> None:

@@ -84,6 +84,9 @@ kube_response_bytes = prometheus_client.Histogram(
 leading = prometheus_client.Gauge(
     "leader_election_master_status", "1 while this replica holds the lease.", ["name"]
 )
+other_operators = prometheus_client.Gauge(
+    "ray_operator_other_operators", "Active operators for Ray that aren't ours, for which we wait."
+)
 loop_lag_seconds = prometheus_client.Gauge(
     "ray_operator_event_loop_lag_seconds", "How late the event loop woke up, latest sample."
 )

@@ -5,6 +5,8 @@ Owns: every string that names an object of ours or marks it. Does not own: who c
 Source: KubeRay 1.7, names and labels of generated objects.
 """
 
+import re
+
 CLUSTER_LABEL = "ray.io/cluster"
 NODE_TYPE_LABEL = "ray.io/node-type"
 GROUP_LABEL = "ray.io/group"
@@ -45,6 +47,11 @@ MANAGED_BY_US = "ray.io/kuberay-operator"
 MANAGED_BY_KUEUE = "kueue.x-k8s.io/multikueue"
 
 LEASE = "ray-operator-leader"
+"""As KubeRay's, so that in one namespace only one of both leads."""
+IDENTITY_PREFIX = "ray-operator.io/"
+"""Of the holders of our Lease; no host's name, as KubeRay's identities begin with, has a slash."""
+OPERATOR_LABEL = "ray-operator.io/operator"
+"""On our own Deployments, which else have KubeRay's labels."""
 
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """The API server's own: no vowels and no look-alikes, so that no word comes out."""
@@ -54,8 +61,11 @@ LABEL_LENGTH = 63
 
 
 def pod_prefix(*parts: str) -> str:
-    """Join the parts with `-` and cut to the first 50 characters, lower-cased."""
-    return "-".join(parts)[:POD_PREFIX_LENGTH].lower()
+    """Join the parts with `-` and cut to the first 50 characters, lower-cased.
+
+    What a group's name may hold and a host's may not becomes `-`.
+    """
+    return re.sub(r"[^a-z0-9-]", "-", "-".join(parts)[:POD_PREFIX_LENGTH].lower())
 
 
 def head_pod(cluster: str) -> str:

@@ -7,15 +7,24 @@ is used by the code; the end-to-end tests fail when one is missing.
 
 from typing import NamedTuple
 
+from ray_operator import names
+
 
 class Permission(NamedTuple):
-    """Allow `verbs` on the plural `resource` of an API `group` (core: empty), because of `why`."""
+    """Allow `verbs` on the plural `resource` of an API `group` (core: empty), because of `why`.
+
+    With `only`, on objects of these names.
+    """
 
     group: str
     resource: str
     verbs: tuple[str, ...]
     why: str
+    only: tuple[str, ...] = ()
 
+
+_EVENTS = Permission("events.k8s.io", "events", ("create",), "say what was done and why not")
+_RIVALS = Permission("apps", "deployments", ("list",), "see another operator for Ray")
 
 OPERATOR = (
     Permission("", "pods", ("list", "watch", "create", "delete", "patch", "get"), "Ray's Pods"),
@@ -29,7 +38,11 @@ OPERATOR = (
     Permission("", "secrets", ("get", "list", "watch", "create", "patch"), "tokens of clusters"),
     Permission("batch", "jobs", ("get", "list", "watch", "create"), "remove state from Redis"),
     Permission("", "events", ("list", "watch"), "what the kubelet says of Ray's Pods"),
-    Permission("events.k8s.io", "events", ("create",), "say what was done and why not"),
+    _EVENTS,
+    _RIVALS,
+    Permission(
+        "coordination.k8s.io", "leases", ("list",), "see whether it is active", (names.LEASE,)
+    ),
     Permission("ray.io", "rayclusters", ("get", "list", "watch", "patch"), "what users want"),
     Permission("ray.io", "rayclusters", ("ray:write",), "heads that ask Kubernetes who calls"),
     Permission("ray.io", "rayclusters/status", ("patch",), "tell users how it stands"),
@@ -38,6 +51,8 @@ OPERATOR = (
 """In every namespace that the operator watches."""
 
 LEADER_ELECTION = (
-    Permission("coordination.k8s.io", "leases", ("get", "create", "update"), "one leader"),
+    Permission("coordination.k8s.io", "leases", ("get", "list", "create", "update"), "one leader"),
+    _EVENTS,
+    _RIVALS,
 )
 """In the operator's own namespace."""

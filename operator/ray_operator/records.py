@@ -39,6 +39,7 @@ INGRESSES = Resource("networking.k8s.io/v1", "ingresses", "Ingress")
 EVENTS = Resource("events.k8s.io/v1", "events", "Event")
 CORE_EVENTS = Resource("v1", "events", "Event")
 """The same, with field selectors."""
+DEPLOYMENTS = Resource("apps/v1", "deployments", "Deployment")
 LEASES = Resource("coordination.k8s.io/v1", "leases", "Lease")
 GROUP_VERSION = "ray.io/v1"
 RAYCLUSTERS = Resource(GROUP_VERSION, "rayclusters", "RayCluster")

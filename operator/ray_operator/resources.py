@@ -5,7 +5,7 @@ Owns: the store that kopf's events and the resync fill. Does not own: decoding (
 API server sent, less `managedFields`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -43,6 +43,12 @@ class Resources:
     def entries(self) -> list[tuple[records.Key, Entry]]:
         """Return all resources as they are now; any thread may ask."""
         return list(self._entries.items())
+
+    def all(self, kind: str) -> Iterator[bytes]:
+        """Yield the JSON of each resource of a kind."""
+        for key, entry in list(self._entries.items()):
+            if key.kind == kind:
+                yield entry.data
 
     def put(self, key: records.Key, body: dict[str, Any]) -> None:
         """Take in an object unless a newer one is here.

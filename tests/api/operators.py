@@ -1,8 +1,10 @@
 """The operator of this source, run against a bare API server."""
 
 import os
+import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +35,21 @@ def running(
         finally:
             process.terminate()
             process.wait(60)
+
+
+def is_up(port: int) -> bool:
+    """Tell whether it answers."""
+    with socket.socket() as trying:
+        return trying.connect_ex(("127.0.0.1", port)) == 0
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Ask the operator; return status and text."""
+    try:
+        answer = urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10)
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+    return answer.status, answer.read().decode()
 
 
 def counted(port: int, metric: str, labels: str = "") -> float:

@@ -130,7 +130,7 @@ def test_an_operator_killed_after_any_write_of_a_creation_makes_nothing_twice(
 def leader(operator: operators.Operator) -> clusters.Json | None:
     """Return the Pod that holds the lease."""
     lease = operator.cluster.get("leases", operator.namespace, "ray-operator-leader") or {}
-    holder = lease.get("spec", {}).get("holderIdentity")
+    holder = lease.get("spec", {}).get("holderIdentity", "").removeprefix("ray-operator.io/")
     return next((pod for pod in operator.pods() if pod["metadata"]["name"] == holder), None)
 
 

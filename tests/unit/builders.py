@@ -70,6 +70,7 @@ def pod(
         "ready": True,
         "ip": "10.0.0.1",
         "node": "node-1",
+        "annotations": {names.VERSION_ANNOTATION: "test"} if node_type == names.HEAD else {},
     }
     return records.Pod(namespace="ns1", name=name, **(given | fields))
 

@@ -77,6 +77,7 @@ def _wanted(
     standing = observed.head_service()
     if standing is not None:  # whatever its name, it is the one that Pods were told of
         head["metadata"]["name"] = standing.name
+        head["spec"] = _with_standing_address(head["spec"], standing)
     yield head
     if any(groups.is_multi_host(each, options) for each in cluster.spec.worker_group_specs):
         yield desired.headless_service(cluster)
@@ -86,6 +87,17 @@ def _wanted(
             yield serve
     if found := ingress.ingress(cluster):
         yield found
+
+
+def _with_standing_address(spec: Mapping[str, Any], standing: records.Service) -> dict[str, Any]:
+    """Leave a Service the address that it was made with, which nothing can change.
+
+    Older operators gave head Services one; those of now are headless unless told not to be.
+    """
+    kept = {key: each for key, each in spec.items() if key != "clusterIP"}
+    if standing.cluster_ip == "None" and spec.get("type") in {None, "ClusterIP"}:
+        return {**kept, "clusterIP": "None"}
+    return kept if standing.cluster_ip and spec.get("clusterIP") == "None" else dict(spec)
 
 
 def _create(manifest: dict[str, Any]) -> actions.Action:

@@ -76,6 +76,8 @@ def next_status(
     if not found:
         _carry_state(status, previous, reached=_state(cluster, observed, outcome), now=now)
     status["observedGeneration"] = cluster.metadata.generation
+    if _is_owing(outcome) and "observedGeneration" in previous:
+        status["observedGeneration"] = previous["observedGeneration"]
     old = {name: value for name, value in previous.items() if name != "lastUpdateTime"}
     if status == old:
         return previous
@@ -99,6 +101,14 @@ def _short_reason(current: Sequence[conditions.Condition]) -> str:
     quiet = {Type.SUSPENDING, Type.SUSPENDED}
     is_told = ready is not None and ready.status == "False" and ready.reason not in quiet
     return ready.reason if ready is not None and is_told else ""
+
+
+def _is_owing(outcome: actions.Outcome) -> bool:
+    """Tell whether an update failed: of another operator's object, the generation alone tells."""
+    return any(
+        isinstance(each.action, actions.Apply) and not each.action.is_new
+        for each in outcome.failures
+    )
 
 
 def _observed_at(item: conditions.Condition, generation: int) -> conditions.Condition:

@@ -167,16 +167,21 @@ def _strategy(cluster: api.RayCluster) -> str | None:
 
 
 def foreign(observed: seen.Observed, *, options: settings.Settings) -> Sequence[records.Pod]:
-    """Return the Pods, heads last, whose hash another version of the operator wrote.
+    """Return the Pods, heads last, whose hash another version of the operator wrote, if any.
 
     The head alone says which version that was; as long as it does, all hashes are open.
     """
     heads = [pod for pod in observed.head_pods() if pod.deletion_at is None]
-    versions = {pod.annotations.get(names.VERSION_ANNOTATION, "") for pod in heads}
-    if not versions - {"", options.version}:
+    if not any(_is_foreign(pod, options.version) for pod in heads):
         return ()
     workers = [pod for pod in observed.worker_pods() if pod.deletion_at is None]
     return [*workers, *heads]
+
+
+def _is_foreign(head: records.Pod, version: str) -> bool:
+    """Tell whether another version made the head; the oldest ones stamped nothing at all."""
+    said = head.annotations.get(names.VERSION_ANNOTATION, "")
+    return said not in {"", version} or not (said or names.HASH_ANNOTATION in head.annotations)
 
 
 def stamps(

@@ -153,3 +153,23 @@ def test_the_ingress_shows_the_dashboard() -> None:
         ],
         "tls": options["tls"],
     }
+
+
+def address(standing: str, **fields: Any) -> Any:
+    """Return what of its address is said of a head Service that has this one."""
+    service = builders.head_service(cluster_ip=standing)
+    world = dataclasses.replace(
+        SETTLED, observed=dataclasses.replace(SETTLED.observed, services=(service,))
+    )
+    cluster = builders.raycluster(
+        groups=[], headGroupSpec=head(**fields), metadata={"generation": 2}
+    )
+    (update,) = children.plan(world.seen_by(cluster), world.observed, options=builders.SETTINGS)
+    assert isinstance(update, actions.Apply)
+    return update.manifest["spec"].get("clusterIP")
+
+
+def test_a_service_keeps_the_address_that_it_was_made_with() -> None:
+    assert address("10.0.0.7") is None
+    assert address("None") == "None"
+    assert address("10.0.0.7", serviceType="NodePort") is None

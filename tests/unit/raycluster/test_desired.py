@@ -46,6 +46,11 @@ def env(container: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def test_names_of_pods_hold_what_hosts_may() -> None:
+    assert names.worker_pod("demo", "My_group.1") == "demo-my-group-1-worker"
+    assert len(names.worker_pod("c" * 53, "g" * 63)) + names.SUFFIX_LENGTH + 1 == 63
+
+
 def test_the_worked_example_of_the_specification() -> None:
     limits = {"cpu": "1500m", "memory": "4Gi", "nvidia.com/gpu": "1"}
     cluster = builders.raycluster(
@@ -105,7 +110,7 @@ def test_a_workers_name_never_comes_from_the_template() -> None:
     cluster = builders.raycluster(groups=[builders.group("Big_Group" * 9, template=given)])
     built = worker_pod(cluster)["metadata"]
     assert "name" not in built
-    assert built["generateName"] == f"{'demo-' + 'big_group' * 5}-worker-"
+    assert built["generateName"] == f"{'demo-' + 'big-group' * 5}-worker-"
     assert built["namespace"] == "ns1"
 
 
