@@ -39,9 +39,12 @@ _POD = {"schedulingGates", "tolerations"}  # Kueue writes them
 
 def spec_hash(spec: api.RayClusterSpec) -> str:
     """Hash the spec; 32 characters of base32hex, as a label or annotation value."""
+    # A Service gets or loses its address only while there are no Pods.
+    address = {"headServiceHasAddress": True} if _has_address(spec.head_group_spec) else {}
     return _hash(
         {
             **_shared(spec),
+            **address,
             "headGroupSpec": _group(_written(spec.head_group_spec), _HEAD),
             "workerGroupSpecs": [
                 _group(_written(each), _WORKERS) for each in spec.worker_group_specs
@@ -104,6 +107,13 @@ def _head_service_name(spec: api.RayClusterSpec) -> str:
     """Return the user's name of the head Service: the one part of it that workers depend on."""
     given = spec.head_group_spec.head_service or {}
     return (given.get("metadata") or {}).get("name") or ""
+
+
+def _has_address(head: api.HeadGroupSpec) -> bool:
+    """Tell whether the user's choice gives the head Service an address of its own."""
+    if head.head_service is None:
+        return head.service_type not in {None, "", "ClusterIP"}
+    return bool((head.head_service.get("spec") or {}).get("clusterIP") != "None")
 
 
 def _without(written: dict[str, Any], ignored: set[str]) -> dict[str, Any]:
