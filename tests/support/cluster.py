@@ -236,7 +236,13 @@ class Cluster:
         return response.status, answer
 
     def wait(
-        self, predicate: Callable[[], T | None], *, within: timedelta, what: str, namespace: str
+        self,
+        predicate: Callable[[], T | None],
+        *,
+        within: timedelta,
+        what: str,
+        namespace: str,
+        poll_seconds: float = POLL_SECONDS,
     ) -> T:
         """Return the predicate's first true answer. A command that fails in it is no answer.
 
@@ -256,7 +262,7 @@ class Cluster:
             if time.monotonic() > deadline:
                 state = self.describe(namespace)
                 raise TimedOut(f"after {within}: not {what} (last: {last})\n{state}")
-            time.sleep(POLL_SECONDS)
+            time.sleep(poll_seconds)
 
     def describe(self, namespace: str) -> str:
         """Tell the state of a namespace and the end of every operator's log."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray_operator import actions, conditions
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import status
+from ray_operator.raycluster import status, versions
 from ray_operator.raycluster.diagnosis import cause
 
 
@@ -23,6 +23,9 @@ def events(cluster: api.RayCluster, written: Mapping[str, Any]) -> tuple[actions
         return ()
     if before is not None and (before.status, before.reason) == (after.status, after.reason):
         return ()
+    others = conditions.read(written.get("conditions", ()))
+    if any((each.type, each.message) == (versions.MATCHES, after.message) for each in others):
+        return ()  # has an event of its own
     event = actions.Event(
         type="Warning", reason=after.reason, action="Diagnose", message=after.message
     )

@@ -40,3 +40,9 @@ def test_a_new_reason_is_told_once(
         actions.Event(type="Warning", reason=reason, action="Diagnose", message="why")
         for reason in told
     ]
+
+
+def test_a_version_that_was_warned_of_is_not_told_twice() -> None:
+    written = status("RayVersionMismatch")
+    written["conditions"].append({**written["conditions"][0], "type": "RayVersionMatches"})
+    assert transitions.events(builders.raycluster(), written) == ()

@@ -67,6 +67,13 @@ def test_it_explains_a_head_that_is_not_ready() -> None:
     expected = ("False", "RayVersionMismatch", MESSAGE)
     assert said(NEWER, observed) == expected
     assert said(NEWER, observed, "RayClusterReady") == expected
+    crashed = records.Container("ray-head", state="waiting", ended=records.Ended(exit_code=1))
+    down = world("2.46.0", head=builders.pod(ready=False, containers=(crashed,)))
+    assert said(NEWER, down, "RayClusterReady") == (
+        "False",
+        "ContainerCrashed",
+        "container ray-head of Pod demo-head-aaaaa: exit code 1",
+    )
 
 
 def test_a_cluster_that_is_ready_stays_so() -> None:

@@ -19,7 +19,8 @@ _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverP
 _CONFIG = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _PREFIXES = re.compile(
     r'^(Back-off pulling image "[^"]*":? ?|ErrImagePull: |Failed to pull image "[^"]*": '
-    r"|rpc error: code = \w+ desc = |Error: |failed to pull and unpack image \S+ ?)*"
+    r"|rpc error: code = \w+ desc = |Error: |failed to pull and unpack image \S+ ?"
+    r'|failed to resolve reference "[^"]*": )*'
 )
 _DENIED = re.compile(r"\b40[13]\b|unauthorized|denied|forbidden|no basic auth", re.IGNORECASE)
 _NOT_FOUND = re.compile(r"not found|\b404\b|manifest unknown|not present", re.IGNORECASE)
@@ -70,7 +71,7 @@ def _image(subject: subjects.Subject, container: records.Container) -> cause.Cau
 def _config(subject: subjects.Subject, container: records.Container) -> Iterator[cause.Cause]:
     where, said = subjects.where(subject.pod, container.name), cause.one_line(container.message)
     if found := endings.of_start(said):
-        yield cause.Cause(found.reason, f"{where}: {said}: {found.hint}")
+        yield cause.Cause(found.reason, f"{where}: {found.said}: {found.hint}")
     elif starting.MISSING.search(said):
         yield cause.Cause(Reason.OBJECT_MISSING, f"{where}: {said}: {starting.MAKE_IT}")
     else:

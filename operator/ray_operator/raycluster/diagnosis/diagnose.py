@@ -10,7 +10,7 @@ end what workers suffer only because of the head.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 
 from ray_operator import actions, conditions, records
 from ray_operator.api import raycluster as api
@@ -18,6 +18,10 @@ from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster import versions
 from ray_operator.raycluster.diagnosis import cause, pods, refusals, subject
 
+MOST = 500
+"""Unready Pods looked at in a pass: some ten milliseconds. The others' turn comes when these are
+ready, and thousands that start at once rarely have a cause of their own each.
+"""
 Told = conditions.Condition | None
 
 
@@ -71,8 +75,9 @@ def _all(
     everyone = [*(pod for pod in kept if pod.uid not in lost), *lost.values()]
 
     def of_pods(chosen: Iterable[records.Pod]) -> Iterator[Sequence[cause.Cause]]:
-        for pod in chosen:
-            if not pod.ready and (found := [*pods.causes(subject.subject(cluster, observed, pod))]):
+        unready = (pod for pod in chosen if not pod.ready)
+        for each in subject.subjects(cluster, observed, islice(unready, MOST)):
+            if found := [*pods.causes(each)]:
                 yield found
 
     return chain(
@@ -85,8 +90,15 @@ def _all(
 
 
 def _version(cluster: api.RayCluster, observed: seen.Observed) -> Iterator[Sequence[cause.Cause]]:
-    """Give the head's version as the cause if probes and flags are made for another one."""
-    if message := versions.obstacle(cluster, observed):
+    """Give the head's version if probes and flags are made for another one.
+
+    A head that is down has another cause.
+    """
+    head, message = observed.head(), versions.obstacle(cluster, observed)
+    if head is None or not message:
+        return
+    ray = next((each for each in head.containers if each.name == head.ray_container), None)
+    if ray is None or ray.state == "running":
         yield [cause.Cause(cause.Reason.RAY_VERSION_MISMATCH, message)]
 
 

@@ -34,7 +34,9 @@ class Ending(NamedTuple):
     hint: str
 
 
-_START = re.compile(r"no such file or directory|not found in \$PATH|executable file not found")
+_START = re.compile(
+    r'(exec: "[^"]*": )?(?:(?!exec: ).)*(no such file or directory|not found in \$PATH)', re.DOTALL
+)
 _WORDS = tuple(
     (re.compile(pattern, re.IGNORECASE), reason, hint)
     for pattern, reason, hint in (
@@ -91,7 +93,8 @@ _CODES = {
 
 def of_start(said: str) -> Ending | None:
     """Read why the runtime couldn't start the command, None when it isn't for want of it."""
-    return Ending(Reason.PROGRAM_MISSING, said, _NO_PROGRAM) if _START.search(said) else None
+    found = _START.search(said)
+    return Ending(Reason.PROGRAM_MISSING, found[0], _NO_PROGRAM) if found else None
 
 
 def read(subject: subjects.Subject, container: records.Container, ended: records.Ended) -> Ending:
@@ -99,7 +102,7 @@ def read(subject: subjects.Subject, container: records.Container, ended: records
     if ended.reason == "OOMKilled":
         return _out_of_memory(subject, container)
     if ended.reason in ("StartError", "ContainerCannotRun") and (found := of_start(ended.message)):
-        return found._replace(said=cause.last_words(ended.message))
+        return found
     said = f"exit code {ended.exit_code}"
     if ended.message:
         said += f": {cause.last_words(ended.message)}"

@@ -63,7 +63,10 @@ _TOLD: Sequence[tuple[re.Pattern[str], Reason, str]] = tuple(
 def causes(outcome: actions.Outcome, *, of_workers: bool) -> Iterator[Sequence[cause.Cause]]:
     """Give what was refused of the head's needs, or of the rest: worker Pods and Ingresses."""
     for failure in outcome.failures:
-        if actions.makes(failure.action) and _is_of_workers(failure.action) == of_workers:
+        is_news = actions.makes(failure.action) and not isinstance(
+            failure.error, errors.NamespaceEnds
+        )
+        if is_news and _is_of_workers(failure.action) == of_workers:
             yield [_cause(failure)]
 
 

@@ -21,12 +21,12 @@ _HINTS = (
     (r"Too many pods", "add nodes"),
     (r"were unschedulable", "uncordon nodes, or add some"),
 )
-_PREEMPTION = re.compile(r"\.? (no new claims to deallocate, )?preemption: .*", re.DOTALL)
+_PREEMPTION = re.compile(r"\.? ((no new claims to deallocate, )?preemption: .*|not found)$")
 
 
 def unschedulable(pod: records.Pod) -> cause.Cause:
     """Say which resource, taint, rule or claim keeps the Pod from being placed."""
-    said = cause.one_line(_PREEMPTION.sub("", pod.unscheduled))
+    said = cause.one_line(_PREEMPTION.sub("", pod.unscheduled.rstrip(".")))
     told = f"Pod {pod.name}: {said}"
     if "scheduling gates" in said:
         hint = "what set spec.schedulingGates, a queue for instance, has to remove them"

@@ -4,7 +4,7 @@ Owns: gathering a Pod, what is told of it and what its template says. Does not o
 Invariant: a Pod whose group is gone from the spec has an empty template.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ray_operator import names, records
@@ -42,16 +42,19 @@ class Subject(NamedTuple):
         return next((each for each in listed if each.get("name") == container), {})
 
 
-def subject(cluster: api.RayCluster, observed: seen.Observed, pod: records.Pod) -> Subject:
-    """Gather what there is to know about a Pod."""
+def subjects(
+    cluster: api.RayCluster, observed: seen.Observed, pods: Iterable[records.Pod]
+) -> Iterator[Subject]:
+    """Gather what there is to know about each of the Pods."""
     heads = [each for each in observed.head_pods() if each.deletion_at is None]
-    return Subject(
-        cluster=cluster,
-        pod=pod,
-        events=observed.events.get(pod.uid, ()),
-        group=upgrade.group_of(cluster.spec, pod),
-        head=heads[0] if heads else None,
-    )
+    for pod in pods:
+        yield Subject(
+            cluster=cluster,
+            pod=pod,
+            events=observed.events.get(pod.uid, ()),
+            group=upgrade.group_of(cluster.spec, pod),
+            head=heads[0] if heads else None,
+        )
 
 
 def is_head(pod: records.Pod) -> bool:
