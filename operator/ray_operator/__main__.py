@@ -334,12 +334,13 @@ class Operator:
     def _work(self) -> dict[str, Coroutine[None, None, None]]:
         """Return all that runs until the end, by name."""
         command = self._command
+        lead = functools.partial(self._lookout.work_alone, self._lead)
         return {
             "the watch of our kinds": self._watcher.run(resync=command.settings.resync),
             "the look at CRDs": self._served.run(command.settings.resync),
             "the look for other operators": self._lookout.run(),
             "the event loop's clock": server.sample_lag(),
-            "leading": self._leader.run(self._lead) if command.leader_election else self._lead(),
+            "leading": self._leader.run(lead) if command.leader_election else lead(),
             **{
                 f"the watch of {each.resource.plural} in {each.namespace or 'all namespaces'}": (
                     each.run()
@@ -368,25 +369,6 @@ class Operator:
         return [self._pods, self._services, self._jobs, *self._others.values()]
 
     async def _lead(self) -> None:
-        """Work while no other operator does."""
-        while True:
-            telling = asyncio.create_task(self._lookout.tell_waiting())
-            try:
-                await self._lookout.wait_clear()
-            finally:
-                telling.cancel()
-            work = asyncio.create_task(self._work_alone())
-            clash = asyncio.create_task(self._lookout.wait_clash())
-            try:
-                await asyncio.wait({work, clash}, return_when=asyncio.FIRST_COMPLETED)
-                if work.done():
-                    return work.result()
-            finally:
-                work.cancel()
-                clash.cancel()
-                await asyncio.gather(work, clash, return_exceptions=True)
-
-    async def _work_alone(self) -> None:
         """Look at the truth once, since another one may have written last; then work."""
         while True:
             try:

@@ -76,12 +76,12 @@ class Run:
     burst: int
     kubeconfig: Path | None
     pod_name: str
-    pod_uid: str
-    ignore_other_operators: bool
     warnings: tuple[str, ...]
     webhook_certificates: Path | None
     webhook_address: str
     settings: settings.Settings
+    pod_uid: str = ""
+    ignore_other_operators: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

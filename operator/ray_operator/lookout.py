@@ -11,7 +11,7 @@ seconds, and no stream of that is worth the little that is learnt from it.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -121,13 +121,34 @@ class Lookout:
     def _described(self) -> str:
         return "; ".join(each.describe() for each in self._rivals)
 
-    async def wait_clear(self) -> None:
-        """Return as soon as no rival is active."""
-        if not self._ignored:
-            await self._clear.wait()
+    async def work_alone(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Run `work` until it ends, while no rival is active.
 
-    async def wait_clash(self) -> None:
-        """Return as soon as a rival is active."""
+        It is cancelled when one comes, and begins anew when that has gone.
+        """
+        while True:
+            await self._wait_clear()
+            working = asyncio.create_task(work())
+            clash = asyncio.create_task(self._wait_clash())
+            try:
+                await asyncio.wait({working, clash}, return_when=asyncio.FIRST_COMPLETED)
+                if working.done():
+                    return working.result()
+            finally:
+                working.cancel()
+                clash.cancel()
+                await asyncio.gather(working, clash, return_exceptions=True)
+
+    async def _wait_clear(self) -> None:
+        if self._ignored:
+            return
+        telling = asyncio.create_task(self._tell_waiting())
+        try:
+            await self._clear.wait()
+        finally:
+            telling.cancel()
+
+    async def _wait_clash(self) -> None:
         await (asyncio.Event() if self._ignored else self._clash).wait()
 
     async def run(self) -> None:
@@ -141,7 +162,7 @@ class Lookout:
                 await self._tell(self._pod)
             await asyncio.sleep(QUIET_SECONDS if self._clear.is_set() else ALERT_SECONDS)
 
-    async def tell_waiting(self) -> None:
+    async def _tell_waiting(self) -> None:
         """Say on the RayClusters that nobody answers why we don't, until cancelled."""
         since: dict[str, float] = {}
         while True:
