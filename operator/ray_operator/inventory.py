@@ -15,7 +15,9 @@ import msgspec
 from prometheus_client import core, registry
 
 from ray_operator import names, records, resources
-from ray_operator.raycluster import status as said
+from ray_operator.api import vocabulary
+
+PROVISIONED = vocabulary.ClusterCondition.PROVISIONED
 
 NO_OWNER = "None"
 
@@ -63,7 +65,8 @@ def row(data: bytes, before: Row | None) -> Row:
     metadata, status = cluster.metadata, cluster.status or _Status()
     seconds = before.provisioned_seconds if before and before.uid == metadata.uid else None
     found = next(
-        (each for each in status.conditions or () if each.type == said.Type.PROVISIONED), None
+        (each for each in status.conditions or () if each.type == PROVISIONED),
+        None,
     )
     is_provisioned = found is not None and found.status == "True"
     if is_provisioned and found and found.last_transition_time and metadata.creation_timestamp:

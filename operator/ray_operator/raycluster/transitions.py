@@ -9,16 +9,17 @@ from typing import Any
 
 from ray_operator import actions, conditions
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import status, versions
+from ray_operator.api import vocabulary
+from ray_operator.raycluster import versions
 from ray_operator.raycluster.diagnosis import cause
+
+READY = vocabulary.ClusterCondition.READY
 
 
 def events(cluster: api.RayCluster, written: Mapping[str, Any]) -> tuple[actions.Event, ...]:
     """Return a warning when the reason why the cluster isn't ready is another one than before."""
-    before = conditions.find(
-        conditions.read(cluster.status.get("conditions", ())), status.Type.READY
-    )
-    after = conditions.find(conditions.read(written.get("conditions", ())), status.Type.READY)
+    before = conditions.find(conditions.read(cluster.status.get("conditions", ())), READY)
+    after = conditions.find(conditions.read(written.get("conditions", ())), READY)
     if after is None or after.status == "True" or after.reason not in set(cause.Reason):
         return ()
     if before is not None and (before.status, before.reason) == (after.status, after.reason):

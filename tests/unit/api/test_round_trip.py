@@ -70,7 +70,7 @@ def resources(kind: crds.Kind) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("kind", crds.KINDS, ids=lambda kind: kind.name)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_manifest_to_model_to_manifest(kind: crds.Kind, data: st.DataObject) -> None:
     manifest = data.draw(resources(kind))
@@ -80,7 +80,7 @@ def test_manifest_to_model_to_manifest(kind: crds.Kind, data: st.DataObject) -> 
 
 
 @pytest.mark.parametrize("kind", crds.KINDS, ids=lambda kind: kind.name)
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_status_goes_through_its_model(kind: crds.Kind, data: st.DataObject) -> None:
     status = data.draw(stored(kind.schema(FIELDS)["properties"]["status"]))
