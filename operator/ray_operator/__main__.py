@@ -37,6 +37,7 @@ from ray_operator import (
     leader,
     logs,
     lookout,
+    lookups,
     names,
     observe,
     pod_events,
@@ -56,6 +57,14 @@ from ray_operator.raycluster import cleanup, inquiry, plan, status, transitions
 
 DRAIN = timedelta(seconds=20)
 RETRY_SECONDS = 2.0
+WATCHED_BY_LABEL = (
+    records.SECRETS,
+    records.INGRESSES,
+    records.SERVICE_ACCOUNTS,
+    records.ROLES,
+    records.ROLE_BINDINGS,
+)
+"""Children of which only the metadata matters."""
 
 _log = logging.getLogger("ray_operator")
 
@@ -193,7 +202,7 @@ class Operator:
                 functools.partial(wire.meta, kind=resource.kind),
                 metadata_only=True,
             )
-            for resource in (records.SECRETS, records.INGRESSES)
+            for resource in WATCHED_BY_LABEL
         }
         self._heads = pollers.Pollers(
             client,
@@ -216,12 +225,15 @@ class Operator:
             heads=self._heads,
             events=self._pod_events,
         )
+        self._lookups = lookups.Lookups(client)
         stores: dict[records.Resource, apply.Store] = {
             records.RAYCLUSTERS: self._store,
             records.PODS: self._pods,
             records.SERVICES: self._services,
             records.JOBS: self._jobs,
             **self._others,
+            records.CLAIMS: apply.Unwatched(),
+            records.ROUTES: apply.Unwatched(),
         }
         self._reconciler = reconcile.Reconciler(
             client,
@@ -230,6 +242,7 @@ class Operator:
                     resource=records.RAYCLUSTERS,
                     decode=api.RayCluster.model_validate_json,
                     refresh=world.refresh,
+                    look_up=self._lookups.around,
                     observe=world.raycluster,
                     plan=plan.plan,
                     inquire=inquiry.inquiry,
@@ -339,6 +352,7 @@ class Operator:
             "the watch of our kinds": self._watcher.run(resync=command.settings.resync),
             "the look at CRDs": self._served.run(command.settings.resync),
             "the look for other operators": self._lookout.run(),
+            "the look at API groups": self._lookups.run(command.settings.resync),
             "the event loop's clock": server.sample_lag(),
             "leading": self._leader.run(lead) if command.leader_election else lead(),
             **{

@@ -27,6 +27,19 @@ class Store(Protocol):
         """Take in an object as it is now."""
 
 
+class Unwatched:
+    """The store of what is asked for when it is needed, and not watched."""
+
+    def written(self, namespace: str, answer: bytes) -> None:
+        """Forget it."""
+
+    def deleted(self, namespace: str, name: str, uid: str, answer: bytes) -> None:
+        """Forget it."""
+
+    def removed(self, namespace: str, name: str, uid: str) -> None:
+        """Forget it."""
+
+
 class Applier:
     """Carry out actions; `stores` are the informers by resource, for read-your-writes."""
 
@@ -228,8 +241,8 @@ def inherited(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | Non
 def _has_owner(found: bytes, manifest: actions.Manifest) -> bool:
     """Tell whether the object is controlled by the one that the manifest names."""
     owner = msgspec.json.decode(found, type=wire.Stub).metadata.owner()
-    wanted = manifest["metadata"]["ownerReferences"][0]["uid"]
-    return owner is not None and bool(owner.uid == wanted)
+    wanted = [each["uid"] for each in manifest["metadata"].get("ownerReferences", ())]
+    return owner is not None and owner.uid in wanted
 
 
 def _named(manifest: actions.Manifest) -> dict[str, Any]:

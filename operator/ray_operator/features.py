@@ -39,7 +39,6 @@ UNBUILT: Features = frozenset(
         Feature.CRON_JOB,
         Feature.SIDECAR_SUBMITTER_RESTART,
         Feature.NETWORK_POLICY,
-        Feature.EMBEDDED_STORAGE,
         Feature.MTLS,
         Feature.HISTORY_SERVER,
         Feature.WORKLOAD_AWARE_SCHEDULING,

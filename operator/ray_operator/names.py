@@ -34,6 +34,7 @@ FAILURES_ANNOTATION = "ray-operator.io/failures"
 GROUP_HASH_ANNOTATION = "ray-operator.io/group-hash"
 PAUSED_ANNOTATION = "ray-operator.io/paused"
 DRAINING_ANNOTATION = "ray-operator.io/draining"
+AUTOSCALER_ANNOTATION = "ray-operator.io/autoscaler"
 DELETE_ORPHANS_ANNOTATION = "ray-operator.io/delete-orphaned-worker-groups"
 KEEP_HEAD_ANNOTATION = "ray.io/disable-provisioned-head-restart"
 OVERWRITE_COMMAND_ANNOTATION = "ray.io/overwrite-container-cmd"
@@ -58,6 +59,7 @@ SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH = 5
 POD_PREFIX_LENGTH = 50
 LABEL_LENGTH = 63
+ROUTE_LENGTH = 51
 
 
 def pod_prefix(*parts: str) -> str:
@@ -86,6 +88,18 @@ def head_service(cluster: str) -> str:
 def headless_service(cluster: str) -> str:
     """Name the Service that gives each host of multi-host replicas its DNS name."""
     return f"{cluster}-headless"
+
+
+def storage_claim(cluster: str) -> str:
+    """Name the claim of the head's embedded store when the user didn't."""
+    return f"{cluster}-gcs-pvc"
+
+
+def route(cluster: str, namespace: str) -> str:
+    """Name the Route: its default host holds name and namespace in one label of 63 characters."""
+    text = f"{cluster}-head-route"
+    room = ROUTE_LENGTH - len(namespace)
+    return legacy(text[:room] if room > 0 else text).rstrip("-")
 
 
 def serve_service(cluster: str) -> str:

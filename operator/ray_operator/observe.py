@@ -42,7 +42,9 @@ class World:
             *(each.relist_owned(key, selector) for each in self._others),
         )
 
-    def raycluster(self, cluster: api.RayCluster) -> observed.Observed:
+    def raycluster(
+        self, cluster: api.RayCluster, around: records.Surroundings
+    ) -> observed.Observed:
         """Return the children whose controller is this cluster, by UID."""
         metadata = cluster.metadata
         key = records.Key(records.RAYCLUSTERS.kind, metadata.namespace, metadata.name)
@@ -54,6 +56,12 @@ class World:
         return observed.Observed(
             pods=pods,
             events=self._warnings(metadata.namespace, pods),
+            former=tuple(
+                pod
+                for pod in self._pods.owned_by(key)
+                if pod.owner is not None and pod.owner.uid != metadata.uid
+            ),
+            around=around,
             services=tuple(
                 service
                 for service in self._services.owned_by(key)

@@ -25,6 +25,7 @@ class Permission(NamedTuple):
 
 _EVENTS = Permission("events.k8s.io", "events", ("create",), "say what was done and why not")
 _RIVALS = Permission("apps", "deployments", ("list",), "see another operator for Ray")
+_CHILDREN = ("get", "list", "watch", "create", "patch")
 
 OPERATOR = (
     Permission("", "pods", ("list", "watch", "create", "delete", "patch", "get"), "Ray's Pods"),
@@ -36,6 +37,18 @@ OPERATOR = (
         "the dashboard, on request",
     ),
     Permission("", "secrets", ("get", "list", "watch", "create", "patch"), "tokens of clusters"),
+    Permission("", "serviceaccounts", _CHILDREN, "the account of Ray's autoscaler"),
+    Permission("rbac.authorization.k8s.io", "roles", _CHILDREN, "what it may do"),
+    Permission("rbac.authorization.k8s.io", "rolebindings", _CHILDREN, "what it may do"),
+    Permission("", "pods/resize", ("patch",), "nobody can grant what they may not do"),
+    Permission("", "persistentvolumeclaims", ("get", "create", "patch"), "the head's state"),
+    Permission("storage.k8s.io", "storageclasses", ("get",), "may a claim grow"),
+    Permission(
+        "route.openshift.io",
+        "routes",
+        ("get", "create", "patch", "delete"),
+        "the dashboard, on request, on OpenShift",
+    ),
     Permission("batch", "jobs", ("get", "list", "watch", "create"), "remove state from Redis"),
     Permission("", "events", ("list", "watch"), "what the kubelet says of Ray's Pods"),
     _EVENTS,

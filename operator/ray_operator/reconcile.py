@@ -54,6 +54,7 @@ class Kind(Generic[R, O]):
 
     Attributes:
         refresh: make the children of the key true to the server's newest state.
+        look_up: read what the resource depends on and doesn't own, for `observe`.
         inquire: what is wanted of Ray after a pass that decided so; None wants nothing.
         next_status: the whole next status; None leaves the status alone.
         news: the events that a change to this status is worth.
@@ -62,7 +63,8 @@ class Kind(Generic[R, O]):
     resource: records.Resource
     decode: Callable[[bytes], R]
     refresh: Callable[[records.Key], Awaitable[None]]
-    observe: Callable[[R], O]
+    look_up: Callable[[R], Awaitable[Any]]
+    observe: Callable[[R, Any], O]
     plan: Callable[[R, O, settings.Settings, datetime], actions.Plan]
     inquire: Callable[[R, O, actions.Plan], records.Inquiry | None]
     next_status: Callable[[R, O, actions.Outcome, datetime], Mapping[str, Any] | None]
@@ -189,7 +191,8 @@ class Reconciler:
                 self._distrusted.discard(key)
             resource = kind.decode(data)
             now = datetime.now(UTC)
-            observed = kind.observe(resource)
+            around = await kind.look_up(resource)
+            observed = kind.observe(resource, around)
             plan = _bounded(kind.plan(resource, observed, self._settings, now))
             self._ask(key, kind.inquire(resource, observed, plan))
             if _replaces(plan, data) and not await self._is_alive(key, kind, data):
@@ -197,7 +200,9 @@ class Reconciler:
             outcome = await self._applier.apply(plan)
             done = actions.events(outcome)
             try:
-                written = await self._write_status(key, kind, resource, data=data, outcome=outcome)
+                written = await self._write_status(
+                    key, kind, resource, around=around, data=data, outcome=outcome
+                )
             except errors.KubeError:
                 await self._tell(key, data, [each for each in done if each.type == "Normal"])
                 raise
@@ -246,11 +251,13 @@ class Reconciler:
         kind: Kind[R, O],
         resource: R,
         *,
+        around: Any,
         data: bytes,
         outcome: actions.Outcome,
     ) -> Mapping[str, Any] | None:
         """Write the status if it changed, and return it then."""
-        status = kind.next_status(resource, kind.observe(resource), outcome, datetime.now(UTC))
+        observed = kind.observe(resource, around)
+        status = kind.next_status(resource, observed, outcome, datetime.now(UTC))
         if status is None:
             return None
         envelope = msgspec.json.decode(data, type=_Envelope)

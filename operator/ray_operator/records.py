@@ -9,9 +9,11 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+
+from ray_operator import quantity
 
 
 class Resource(NamedTuple):
@@ -35,6 +37,12 @@ PODS = Resource("v1", "pods", "Pod")
 SERVICES = Resource("v1", "services", "Service")
 JOBS = Resource("batch/v1", "jobs", "Job")
 SECRETS = Resource("v1", "secrets", "Secret")
+SERVICE_ACCOUNTS = Resource("v1", "serviceaccounts", "ServiceAccount")
+ROLES = Resource("rbac.authorization.k8s.io/v1", "roles", "Role")
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBinding")
+CLAIMS = Resource("v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+STORAGE_CLASSES = Resource("storage.k8s.io/v1", "storageclasses", "StorageClass")
+ROUTES = Resource("route.openshift.io/v1", "routes", "Route")
 INGRESSES = Resource("networking.k8s.io/v1", "ingresses", "Ingress")
 EVENTS = Resource("events.k8s.io/v1", "events", "Event")
 CORE_EVENTS = Resource("v1", "events", "Event")
@@ -163,6 +171,45 @@ class Meta(msgspec.Struct, frozen=True):
     annotations: Mapping[str, str]
     owner: Owner | None
     deletion_at: datetime | None = None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A PersistentVolumeClaim; `size` is the one asked for, `owners` all owner references.
+
+    One that isn't bound to a volume yet can't grow.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    size: quantity.Quantity
+    access_modes: tuple[str, ...] = ()
+    storage_class: str = ""
+    owners: tuple[Mapping[str, Any], ...] = ()
+    is_bound: bool = False
+    deletion_at: datetime | None = None
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a cluster depends on without owning it, read anew for a pass.
+
+    None always means that nobody knows: it wasn't needed, or couldn't be read.
+
+    Attributes:
+        is_openshift: Routes are served.
+        has_account: the ServiceAccount that the user gave the head is there.
+        has_claim: the claim of the embedded store is there; it is `claim`.
+        claim_grows: the claim's storage class lets it grow.
+        route: the head's Route, whoever controls it; None also when there is none.
+    """
+
+    is_openshift: bool | None = None
+    has_account: bool | None = None
+    has_claim: bool | None = None
+    claim: Claim | None = None
+    claim_grows: bool | None = None
+    route: Meta | None = None
 
 
 class Job(msgspec.Struct, frozen=True):

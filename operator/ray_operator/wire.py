@@ -1,15 +1,16 @@
-"""Decoding of Pods and Services as the API server sends them into `records`.
+"""Decoding of objects as the API server sends them into `records`.
 
 Owns: which fields of the wire format we read. Does not own: fetching. Invariant: fields that are
 not named here are never decoded, which keeps a watched Pod at microseconds and kilobytes.
-Source: Kubernetes core/v1.
+Source: Kubernetes core/v1, storage.k8s.io/v1, batch/v1.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
-from ray_operator import records
+from ray_operator import quantity, records
 
 
 class _OwnerReference(msgspec.Struct, rename="camel"):
@@ -266,6 +267,74 @@ def meta(data: bytes | msgspec.Raw, *, kind: str) -> records.Meta:
         owner=metadata.owner(),
         deletion_at=metadata.deletion_timestamp,
     )
+
+
+class _Requests(msgspec.Struct):
+    storage: str | int = 0
+
+
+class _ClaimResources(msgspec.Struct):
+    requests: _Requests = msgspec.field(default_factory=_Requests)
+
+
+class _ClaimSpec(msgspec.Struct, rename="camel"):
+    access_modes: list[str] = []
+    storage_class_name: str | None = None
+    resources: _ClaimResources = msgspec.field(default_factory=_ClaimResources)
+
+
+class _WholeOwners(msgspec.Struct, rename="camel"):
+    owner_references: list[dict[str, Any]] = []
+
+
+class _Phase(msgspec.Struct):
+    phase: str = ""
+
+
+class _Claim(msgspec.Struct):
+    spec: _ClaimSpec
+    metadata: _WholeOwners
+    status: _Phase = msgspec.field(default_factory=_Phase)
+
+
+_CLAIM = msgspec.json.Decoder(_Claim)
+
+
+def claim(data: bytes) -> records.Claim:
+    """Decode a PersistentVolumeClaim's JSON.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    decoded, metadata = _CLAIM.decode(data), msgspec.json.decode(data, type=Stub).metadata
+    return records.Claim(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+        size=quantity.parse(decoded.spec.resources.requests.storage),
+        access_modes=tuple(decoded.spec.access_modes),
+        storage_class=decoded.spec.storage_class_name or "",
+        owners=tuple(decoded.metadata.owner_references),
+        is_bound=decoded.status.phase == "Bound",
+        deletion_at=metadata.deletion_timestamp,
+    )
+
+
+class StorageClass(msgspec.Struct, rename="camel"):
+    """The part of a storage class that tells whether its claims may grow."""
+
+    allow_volume_expansion: bool = False
+
+
+class _Group(msgspec.Struct):
+    name: str
+
+
+class Groups(msgspec.Struct):
+    """The API groups that are served."""
+
+    groups: list[_Group]
 
 
 class _JobCondition(msgspec.Struct):

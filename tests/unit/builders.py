@@ -5,11 +5,13 @@ from typing import Any
 
 import msgspec
 
-from ray_operator import names, records, settings
+from ray_operator import features, names, records, settings
 from ray_operator.api import raycluster as api
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
-SETTINGS = settings.Settings(version="test")
+SETTINGS = settings.Settings(
+    version="test", feature_gates=features.DEFAULT | {features.Feature.EMBEDDED_STORAGE}
+)
 UID = "11111111-1111-1111-1111-111111111111"
 
 

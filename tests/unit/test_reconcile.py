@@ -91,8 +91,8 @@ POD = actions.Create(
 )
 
 
-async def nothing(_: records.Key) -> None:
-    """Refresh nothing."""
+async def nothing(_: Any) -> None:
+    """Refresh nothing, look up nothing."""
 
 
 def reconciler(
@@ -117,7 +117,8 @@ def reconciler(
                 resource=records.RAYCLUSTERS,
                 decode=lambda data: data,
                 refresh=nothing,
-                observe=lambda _: None,
+                look_up=nothing,
+                observe=lambda *_: None,
                 plan=lambda *_: plan,
                 inquire=lambda *_: None,
                 next_status=said,

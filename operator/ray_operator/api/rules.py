@@ -35,6 +35,7 @@ class Rule(enum.StrEnum):
     AUTOSCALER_IDLE_TIMEOUT = "autoscaler-idle-timeout"
     AUTOSCALER_VERSION = "autoscaler-version"
     AUTOSCALER_ENV = "autoscaler-env"
+    AUTOSCALER_PORT = "autoscaler-port"
     AUTOSCALER_RESTART_POLICY = "autoscaler-restart-policy"
     # GCS fault tolerance.
     FT_ANNOTATIONS = "ft-annotations"

@@ -98,6 +98,11 @@ class NotReady(Term):
         "the API server refuses an object for another cause",
         "as it says",
     )
+    FORMER_HEAD_TERMINATES = (
+        "FormerHeadTerminates",
+        "the head before may still write to the volume with the cluster's state",
+        "nothing; if its node is gone for good, delete the Pod with `--force`",
+    )
     HEAD_UNREACHABLE = (
         "HeadUnreachable",
         "a worker ended because it lost the head's GCS",
@@ -238,6 +243,12 @@ class Annotation(NamedTuple):
 
 
 ANNOTATIONS = (
+    Annotation(
+        names.AUTOSCALER_ANNOTATION,
+        "RayCluster",
+        "`sidecar` or `operator`: who scales the workers; for now it is always the sidecar",
+        is_for_users=True,
+    ),
     Annotation(
         names.PAUSED_ANNOTATION,
         "RayCluster",

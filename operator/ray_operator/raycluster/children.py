@@ -1,4 +1,4 @@
-"""Decide about the children of a RayCluster besides Pods: Services, Secret, Ingress.
+"""Decide about the children of a RayCluster besides Pods: Services, access rights, Ingress, ….
 
 Owns: which there shall be, and when one is brought up to date or removed. Does not own: what they
 look like. Invariant: each carries the hash of what it was made of, so that one that is as wanted
@@ -9,11 +9,21 @@ the spec.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from ray_operator import actions, names, records, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import auth, desired, groups, ingress
+from ray_operator.raycluster import (
+    auth,
+    autoscaling,
+    claim,
+    desired,
+    groups,
+    ingress,
+    rbac,
+    route,
+)
 from ray_operator.raycluster import observed as seen
 
 
@@ -21,56 +31,103 @@ def _reasons(kind: str) -> actions.Reasons:
     return actions.Reasons(f"Created{kind}", f"FailedToCreate{kind}", f"FailedCreate{kind}")
 
 
-CREATE = {kind: _reasons(kind) for kind in ("Service", "Ingress", "Secret")}
+_RESOURCES = {
+    each.kind: each
+    for each in (
+        records.SERVICES,
+        records.SECRETS,
+        records.INGRESSES,
+        records.ROUTES,
+        records.SERVICE_ACCOUNTS,
+        records.ROLES,
+        records.ROLE_BINDINGS,
+    )
+}
+CREATE = {kind: _reasons(kind) for kind in _RESOURCES}
 UPDATE = {
     kind: actions.Reasons(f"Updated{kind}", f"FailedToUpdate{kind}", f"FailedUpdate{kind}")
-    for kind in CREATE
+    for kind in _RESOURCES
 }
 DELETE = {
     kind: actions.Reasons(f"Deleted{kind}", f"FailedToDelete{kind}", f"FailedDelete{kind}")
-    for kind in CREATE
+    for kind in _RESOURCES
 }
-_RESOURCES = {each.kind: each for each in (records.SERVICES, records.INGRESSES, records.SECRETS)}
+_SHOWS = ("Ingress", "Route")
+"""What shows the dashboard, and goes when it is no longer to be shown."""
+LOOK_AGAIN = timedelta(seconds=5)
+
+_Child = records.Meta | records.Service
 
 
 def plan(
     cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings
-) -> tuple[actions.Action, ...]:
+) -> actions.Plan:
     """Create what is missing, update what changed, delete what is no longer wanted."""
-    present: dict[tuple[str, str], records.Meta | records.Service] = {
-        **{("Service", each.name): each for each in observed.services},
-        **{(each.kind, each.name): each for each in observed.others},
-    }
+    present = _present(cluster, observed)
     wanted = [_hashed(each) for each in _wanted(cluster, observed, options)]
-    names_ = {(each["kind"], each["metadata"]["name"]) for each in wanted}
     todo: list[actions.Action] = []
+    waits = None
     for manifest in wanted:
         kind = manifest["kind"]
         found = present.get((kind, manifest["metadata"]["name"]))
-        if found is None:
+        if found is not None:
+            if kind != "Secret" and _is_outdated(cluster, found.annotations, manifest):
+                todo.append(_update(manifest))
+        elif kind == "RoleBinding" and not _has_role(present, manifest):
+            waits = timedelta()  # it would be refused
+        else:
             todo.append(_create(manifest))
-        elif kind != "Secret" and _is_outdated(cluster, found.annotations, manifest):
-            todo.append(
-                actions.Apply(resource=_RESOURCES[kind], manifest=manifest, reasons=UPDATE[kind])
-            )
-    todo += [
-        actions.Delete(
-            resource=records.INGRESSES,
-            namespace=each.namespace,
-            name=each.name,
-            uid=each.uid,
-            reasons=DELETE["Ingress"],
-            why="enableIngress is off",
-        )
-        for each in observed.others
-        if each.kind == "Ingress" and (each.kind, each.name) not in names_
-    ]
-    return tuple(todo)
+    shown = {(each["kind"], each["metadata"]["name"]) for each in wanted}
+    if _knows_exposure(cluster, observed):
+        todo += [
+            _delete(each)
+            for key, each in present.items()
+            if isinstance(each, records.Meta) and each.kind in _SHOWS and key not in shown
+        ]
+    else:
+        waits = LOOK_AGAIN
+    return actions.joined(
+        claim.plan(cluster, observed.around), actions.Plan(actions=tuple(todo), requeue_after=waits)
+    )
+
+
+def _present(cluster: api.RayCluster, observed: seen.Observed) -> dict[tuple[str, str], _Child]:
+    found = observed.around.route
+    is_ours = found is not None and found.owner and found.owner.uid == cluster.metadata.uid
+    return {
+        **{("Service", each.name): each for each in observed.services},
+        **{(each.kind, each.name): each for each in observed.others},
+        **({("Route", found.name): found} if found and is_ours else {}),
+    }
+
+
+def _has_role(present: Mapping[tuple[str, str], _Child], binding: Mapping[str, Any]) -> bool:
+    return ("Role", binding["roleRef"]["name"]) in present
+
+
+def _knows_exposure(cluster: api.RayCluster, observed: seen.Observed) -> bool:
+    """Tell whether it is clear what shall show the dashboard."""
+    is_wanted = cluster.spec.head_group_spec.enable_ingress
+    return not is_wanted or observed.around.is_openshift is not None
+
+
+def _exposure(
+    cluster: api.RayCluster, observed: seen.Observed, options: settings.Settings
+) -> dict[str, Any] | None:
+    if not _knows_exposure(cluster, observed):
+        return None
+    by_route = observed.around.is_openshift and not options.ingress_on_openshift
+    return route.route(cluster) if by_route else ingress.ingress(cluster)
 
 
 def _wanted(
     cluster: api.RayCluster, observed: seen.Observed, options: settings.Settings
 ) -> Iterator[dict[str, Any]]:
+    if autoscaling.has_sidecar(cluster):
+        if account := rbac.service_account(cluster):
+            yield account  # first: no Pod is made before its account
+        yield rbac.role(cluster)
+        yield rbac.role_binding(cluster)
     if secret := auth.secret(cluster):
         yield secret
     head = desired.head_service(cluster, settings=options)
@@ -85,7 +142,7 @@ def _wanted(
         serve = desired.serve_service(cluster)
         if serve is not None:
             yield serve
-    if found := ingress.ingress(cluster):
+    if found := _exposure(cluster, observed, options):
         yield found
 
 
@@ -108,6 +165,22 @@ def _create(manifest: dict[str, Any]) -> actions.Action:
             resource=resource, manifest=manifest, reasons=reasons, secret_key=auth.TOKEN_KEY
         )
     return actions.Apply(resource=resource, manifest=manifest, reasons=reasons, is_new=True)
+
+
+def _update(manifest: dict[str, Any]) -> actions.Action:
+    kind = manifest["kind"]
+    return actions.Apply(resource=_RESOURCES[kind], manifest=manifest, reasons=UPDATE[kind])
+
+
+def _delete(found: records.Meta) -> actions.Action:
+    return actions.Delete(
+        resource=_RESOURCES[found.kind],
+        namespace=found.namespace,
+        name=found.name,
+        uid=found.uid,
+        reasons=DELETE[found.kind],
+        why="the spec asks for none",
+    )
 
 
 def _hashed(manifest: dict[str, Any]) -> dict[str, Any]:

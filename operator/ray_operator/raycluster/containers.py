@@ -1,8 +1,9 @@
 """The Ray container and the container that makes workers wait for the head.
 
-Owns: commands, ports, mounts and resources of these two. Does not own: their environment and
-probes (`environment`, `probes`). Invariant: a container is returned anew, the template's is never
-changed, and what the user wrote stays unless the reference contract says otherwise.
+Owns: commands, ports, mounts and resources of these two, and the volumes of the mounts. Does not
+own: their environment and probes (`environment`, `probes`). Invariant: a container is returned
+anew, the template's is never changed, and what the user wrote stays unless the reference contract
+says otherwise.
 Source: KubeRay 1.7, Pod construction.
 """
 
@@ -11,14 +12,24 @@ from typing import Any
 
 from ray_operator import names, quantity, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import auth, environment, probes, rayparams, resources
+from ray_operator.raycluster import (
+    auth,
+    autoscaling,
+    environment,
+    probes,
+    rayparams,
+    resources,
+    storage,
+)
 
 Container = dict[str, Any]
 
 SHARED_MEMORY = "shared-mem"
+LOGS = "ray-logs"
+LOGS_PATH = "/tmp/ray"
 WAIT_GCS_READY = "wait-gcs-ready"
 
-_LAST_WORDS = {"terminationMessagePolicy": "FallbackToLogsOnError"}
+LAST_WORDS = {"terminationMessagePolicy": "FallbackToLogsOnError"}
 """What crashes says why in its status, so that nobody needs the right to read logs."""
 _ULIMIT = "ulimit -n ${RAY_START_ULIMIT_OPEN_FILES:-65536}; "
 _WAIT_COPIES = ("image", "imagePullPolicy", "securityContext", "env", "envFrom", "volumeMounts")
@@ -58,7 +69,7 @@ def ray_container(
     params = rayparams.completed(cluster, group, settings=settings)
     start = rayparams.start_command(params, is_head=is_head)
     container = {
-        **_LAST_WORDS,
+        **LAST_WORDS,
         **given,
         **({} if keeps_command else _command(given, start, settings=settings)),
         "env": environment.ray_container(
@@ -70,16 +81,52 @@ def ray_container(
         ),
         "ports": [*(given.get("ports") or []), *metrics_ports(group)],
     }
-    mounts = list(given.get("volumeMounts") or [])
-    if needs_shared_memory(group):
-        mounts.append({"name": SHARED_MEMORY, "mountPath": "/dev/shm"})
-    if auth.needs_volume(cluster.spec):
-        mounts.append(auth.MOUNT)
-    container["volumeMounts"] = mounts
+    container["volumeMounts"] = _mounts(cluster, group)
     if settings.inject_probes:
         ours = probes.probes(cluster, group, params=params)
         container |= {key: probe for key, probe in ours.items() if not given.get(key)}
     return {key: value for key, value in container.items() if value or key in given}
+
+
+def _mounts(cluster: api.RayCluster, group: api.GroupSpec) -> list[dict[str, Any]]:
+    mounts = list(group.ray_container.get("volumeMounts") or [])
+    if needs_shared_memory(group):
+        mounts.append({"name": SHARED_MEMORY, "mountPath": "/dev/shm"})
+    if auth.needs_volume(cluster.spec):
+        mounts.append(auth.MOUNT)
+    if isinstance(group, api.HeadGroupSpec):
+        logs = logs_mount(group)
+        if autoscaling.has_sidecar(cluster) and logs not in mounts:
+            mounts.append(logs)
+        if storage.is_on(cluster):
+            mounts.append(storage.mount(cluster))
+    return mounts
+
+
+def volumes(cluster: api.RayCluster, group: api.GroupSpec) -> list[dict[str, Any]]:
+    """Return the volumes of a group's Pods: the template's, and ours of names not taken."""
+    given = (group.template.get("spec") or {}).get("volumes") or []
+    is_head = isinstance(group, api.HeadGroupSpec)
+    shares_logs = is_head and autoscaling.has_sidecar(cluster)
+    added = [
+        *([shared_memory(group)] if needs_shared_memory(group) else []),
+        *([auth.volume()] if auth.needs_volume(cluster.spec) else []),
+        *([{"name": LOGS, "emptyDir": {}}] if shares_logs and _adds_logs(group) else []),
+        *([storage.volume(cluster)] if is_head and storage.is_on(cluster) else []),
+    ]
+    taken = {each.get("name") for each in given}
+    return [*given, *(each for each in added if each["name"] not in taken)]
+
+
+def logs_mount(group: api.GroupSpec) -> dict[str, Any]:
+    """Return the mount of Ray's directory: the one that the Ray container has already, or ours."""
+    mounts = group.ray_container.get("volumeMounts") or []
+    own = (each for each in mounts if (each.get("mountPath") or "").rstrip("/") == LOGS_PATH)
+    return dict(next(own, {"name": LOGS, "mountPath": LOGS_PATH}))
+
+
+def _adds_logs(group: api.GroupSpec) -> bool:
+    return logs_mount(group) == {"name": LOGS, "mountPath": LOGS_PATH}
 
 
 def metrics_ports(group: api.GroupSpec) -> list[dict[str, Any]]:
@@ -126,7 +173,7 @@ def wait_gcs_ready(
     mounts = [*(given.get("volumeMounts") or []), auth.MOUNT]
     return {
         "name": WAIT_GCS_READY,
-        **_LAST_WORDS,
+        **LAST_WORDS,
         **{key: given[key] for key in _WAIT_COPIES if given.get(key)},
         "env": environment.merged(given.get("env") or [], if_absent=auth.variables(cluster)),
         **({"volumeMounts": mounts} if auth.needs_volume(cluster.spec) else {}),

@@ -15,7 +15,15 @@ from typing import Any, NamedTuple
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import additions, auth, containers, environment, metadata, services
+from ray_operator.raycluster import (
+    additions,
+    autoscaling,
+    containers,
+    environment,
+    metadata,
+    services,
+    sidecar,
+)
 
 head_service = services.head_service
 headless_service = services.headless_service
@@ -110,8 +118,14 @@ def _pod_spec(
     settings: settings.Settings,
 ) -> dict[str, Any]:
     ray = containers.ray_container(cluster, group, keeps_command=keeps_command, settings=settings)
-    sidecars = additions.containers(group, settings=settings)
+    is_scaled = isinstance(group, api.HeadGroupSpec) and autoscaling.has_sidecar(cluster)
+    sidecars = [
+        *([sidecar.container(cluster, settings=settings)] if is_scaled else []),
+        *additions.containers(group, settings=settings),
+    ]
     spec = {**given, "containers": [ray, *given["containers"][1:], *sidecars]}
+    if is_scaled:
+        spec["serviceAccountName"] = sidecar.account(cluster)
     init = list(given.get("initContainers") or [])
     if isinstance(group, api.WorkerGroupSpec) and settings.inject_init_container:
         init.append(containers.wait_gcs_ready(cluster, group, settings=settings))
@@ -121,14 +135,10 @@ def _pod_spec(
             {**each, "env": environment.merged(each.get("env") or [], always=address)}
             for each in init
         ]
-    volumes = given.get("volumes") or []
-    added = [
-        *([containers.shared_memory(group)] if containers.needs_shared_memory(group) else []),
-        *([auth.volume()] if auth.needs_volume(cluster.spec) else []),
-    ]
-    present = {each.get("name") for each in volumes}
-    if added:
-        spec["volumes"] = [*volumes, *(each for each in added if each["name"] not in present)]
+    if volumes := containers.volumes(cluster, group):
+        spec["volumes"] = volumes
+    if policy := autoscaling.restart_policy(cluster, group):
+        spec["restartPolicy"] = policy
     if given.get("hostNetwork") and not given.get("dnsPolicy"):
         spec["dnsPolicy"] = "ClusterFirstWithHostNet"
     return spec

@@ -11,7 +11,7 @@ from typing import Any
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import auth, fault_tolerance, metadata, rayparams
+from ray_operator.raycluster import auth, autoscaling, fault_tolerance, metadata, rayparams
 
 Entry = dict[str, Any]
 
@@ -47,7 +47,7 @@ def merged(
 def head_address(cluster: api.RayCluster, *, settings: settings.Settings) -> list[Entry]:
     """Tell where the head is: every init container and the workers' Ray containers have these."""
     fqdn = rayparams.head_fqdn(cluster, settings=settings)
-    return [_value("FQ_RAY_IP", fqdn), _value("RAY_IP", fqdn.partition(".")[0])]
+    return [value("FQ_RAY_IP", fqdn), value("RAY_IP", fqdn.partition(".")[0])]
 
 
 def ray_container(
@@ -63,17 +63,18 @@ def ray_container(
     worker_address = rayparams.gcs_address(cluster, settings=settings)
     kind = metadata.creator_kind(cluster)
     always = [
+        *autoscaling.variables(cluster, is_head=is_head),
         *([] if is_head else head_address(cluster, settings=settings)),
-        _field("RAY_CLUSTER_NAME", f"metadata.labels['{names.CLUSTER_LABEL}']"),
-        _field("RAY_CLUSTER_NAMESPACE", "metadata.namespace"),
-        _field("RAY_CLOUD_INSTANCE_ID", "metadata.name"),
-        _field("RAY_NODE_TYPE_NAME", f"metadata.labels['{names.GROUP_LABEL}']"),
-        _value("KUBERAY_GEN_RAY_START_CMD", start_command),
+        field("RAY_CLUSTER_NAME", f"metadata.labels['{names.CLUSTER_LABEL}']"),
+        field("RAY_CLUSTER_NAMESPACE", "metadata.namespace"),
+        field("RAY_CLOUD_INSTANCE_ID", "metadata.name"),
+        field("RAY_NODE_TYPE_NAME", f"metadata.labels['{names.GROUP_LABEL}']"),
+        value("KUBERAY_GEN_RAY_START_CMD", start_command),
         *fault_tolerance.always(cluster, is_head=is_head),
     ]
     if is_head:
         tags = f"kuberay_version={settings.version};kuberay_crd={kind}"
-        always.append(_value("RAY_USAGE_STATS_EXTRA_TAGS", tags))
+        always.append(value("RAY_USAGE_STATS_EXTRA_TAGS", tags))
     tuning = _SERVE_TUNING if kind == "RayService" else {}
     defaults = {
         "RAY_PORT": port,
@@ -89,14 +90,16 @@ def ray_container(
             *fault_tolerance.if_absent(cluster, is_head=is_head),
             *auth.variables(cluster),
             *settings.additions.env,
-            *(_value(name, value) for name, value in defaults.items()),
+            *(value(name, text) for name, text in defaults.items()),
         ],
     )
 
 
-def _value(name: str, value: str) -> Entry:
-    return {"name": name, "value": value}
+def value(name: str, text: str) -> Entry:
+    """Return a variable with that value."""
+    return {"name": name, "value": text}
 
 
-def _field(name: str, path: str) -> Entry:
+def field(name: str, path: str) -> Entry:
+    """Return a variable that holds a field of its Pod."""
     return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}

@@ -1,7 +1,7 @@
-"""GCS fault tolerance by Redis: what head and workers are told of it.
+"""GCS fault tolerance: what head and workers are told of it.
 
 Owns: its variables, flags and annotations. Does not own: cleaning Redis up (`cleanup`), or the
-embedded store, which is behind a feature gate and not built yet. Invariant: the storage namespace
+volume of the embedded store (`storage`). Invariant: the storage namespace
 of a cluster stays the same for its life, or the head would find nothing after a restart.
 Source: KubeRay 1.7, GCS fault tolerance.
 """
@@ -11,6 +11,7 @@ from typing import Any
 from ray_operator import names
 from ray_operator.api import options
 from ray_operator.api import raycluster as api
+from ray_operator.raycluster import storage
 
 RECONNECT_SECONDS = "600"
 """How long workers wait for a head that comes back."""
@@ -60,7 +61,7 @@ def if_absent(cluster: api.RayCluster, *, is_head: bool) -> list[Entry]:
         name = "RAY_gcs_rpc_server_reconnect_timeout_s"
         return [{"name": name, "value": RECONNECT_SECONDS}]
     if not uses_redis(cluster):
-        return []
+        return storage.variables()
     found = [{"name": NAMESPACE, "value": storage_namespace(cluster)}]
     flag = cluster.spec.head_group_spec.ray_start_params.get("redis-password")
     if cluster.spec.gcs_fault_tolerance_options is None and flag:

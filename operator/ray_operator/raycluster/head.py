@@ -2,7 +2,8 @@
 
 Owns: when the one head is made and when it is replaced. Does not own: the workers (`nodes`), or
 what a head looks like (`desired`). Invariant: never two heads that could both run: behind one
-Service they would split the cluster. A head that terminates counts until it is given up as stuck.
+Service they would split the cluster. A head that terminates counts until it is given up as stuck;
+one with an embedded store as long as its Pod is there, for its node may still write to the volume.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,18 @@ from datetime import datetime, timedelta
 
 from ray_operator import actions, records, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import backoff, desired, spec_hash, turnover, upgrade
+from ray_operator.raycluster import (
+    account,
+    backoff,
+    desired,
+    spec_hash,
+    storage,
+    turnover,
+    upgrade,
+)
 from ray_operator.raycluster import observed as seen
+
+LOOK_AGAIN = timedelta(seconds=10)
 
 
 def plan(
@@ -22,10 +33,12 @@ def plan(
     now: datetime,
 ) -> actions.Plan:
     """Keep exactly one head; replace it only when the old one can no longer run."""
-    present = [
-        pod for pod in observed.head_pods() if not seen.is_stuck(pod, options=options, now=now)
-    ]
-    living = [pod for pod in present if pod.deletion_at is None]
+    heads = observed.head_pods()
+    if storage.is_on(cluster):
+        present = [*heads, *(pod for pod in observed.former if seen.is_head(pod))]
+    else:
+        present = [pod for pod in heads if not seen.is_stuck(pod, options=options, now=now)]
+    living = [pod for pod in heads if pod.deletion_at is None]
     health = _health(cluster, observed, living, options=options, now=now)
     if records_ := _records(observed, health.broken):
         return actions.Plan(actions=records_, requeue_after=timedelta())
@@ -38,21 +51,36 @@ def plan(
         *(turnover.delete(pod, turnover.DELETE_HEAD, turnover.describe(pod)) for pod in broken),
         *(turnover.delete(pod, turnover.DELETE_HEAD, "a second head") for pod in best_first[1:]),
     ]
-    terminating = [pod for pod in present if pod.deletion_at is not None]
+    terminating = [pod for pod in present if pod not in living]
     blocked = any(not seen.is_finished(pod) for pod in [*broken, *terminating])
     if best_first or blocked:
         return actions.Plan(
             actions=tuple(doomed),
             requeue_after=turnover.soonest(
-                health.wait, turnover.until_stuck(terminating, options=options, now=now)
+                health.wait, _until_gone(cluster, terminating, options=options, now=now)
             ),
         )
+    if account.is_missing(cluster, observed.around):
+        return actions.Plan(actions=tuple(doomed), requeue_after=account.LOOK_AGAIN)
     create = actions.Create(
         resource=records.PODS,
         manifest=desired.head_pod(cluster, settings=options),
         reasons=turnover.CREATE_HEAD,
     )
     return actions.Plan(actions=(*doomed, create), requeue_after=health.wait)
+
+
+def _until_gone(
+    cluster: api.RayCluster,
+    terminating: Sequence[records.Pod],
+    *,
+    options: settings.Settings,
+    now: datetime,
+) -> timedelta | None:
+    """Return when to look again for heads that terminate; nobody tells of a former cluster's."""
+    if storage.is_on(cluster):
+        return LOOK_AGAIN if terminating else None
+    return turnover.until_stuck(terminating, options=options, now=now)
 
 
 def _health(

@@ -25,7 +25,7 @@ def child(
         "namespace": cluster.metadata.namespace,
         "labels": dict(labels),
         "annotations": dict(annotations),
-        "ownerReferences": [_owner(cluster)],
+        "ownerReferences": [owner(cluster)],
     }
     return {key: value for key, value in completed.items() if value}
 
@@ -99,7 +99,8 @@ def _is_truthy(annotations: Mapping[str, str], key: str) -> bool:
     return annotations.get(key, "").lower() == "true"
 
 
-def _owner(cluster: api.RayCluster) -> dict[str, Any]:
+def owner(cluster: api.RayCluster) -> dict[str, Any]:
+    """Return the reference by which the cluster controls an object."""
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayCluster",

@@ -16,7 +16,10 @@ from ray_operator.api import raycluster as api
 class Observed:
     """The children of a cluster, by name, and what Ray itself says.
 
-    `events` are warnings, by the UID of the Pod, newest first.
+    Attributes:
+        events: warnings, by the UID of the Pod, newest first.
+        former: Pods of a cluster of the same name that is gone, on their way out.
+        around: what the cluster depends on and doesn't own.
     """
 
     pods: tuple[records.Pod, ...] = ()
@@ -25,10 +28,12 @@ class Observed:
     jobs: tuple[records.Job, ...] = ()
     ray: records.RayAnswer = field(default_factory=records.RayAnswer)
     events: Mapping[str, tuple[records.PodEvent, ...]] = field(default_factory=dict)
+    former: tuple[records.Pod, ...] = ()
+    around: records.Surroundings = field(default_factory=records.Surroundings)
 
     def head_pods(self) -> Sequence[records.Pod]:
         """Return the head Pods; more than one only in the moment of a replacement."""
-        return [pod for pod in self.pods if pod.labels.get(names.NODE_TYPE_LABEL) == names.HEAD]
+        return [pod for pod in self.pods if is_head(pod)]
 
     def head(self) -> records.Pod | None:
         """Return the head that Ray runs in now, None when there is none."""
@@ -63,6 +68,11 @@ def has_ray(pod: records.Pod) -> bool:
     ray = pod.ray()
     runs = ray is None or ray.state == "running"
     return pod.phase == "Running" and runs and bool(pod.ip) and pod.deletion_at is None
+
+
+def is_head(pod: records.Pod) -> bool:
+    """Tell whether it is a head Pod."""
+    return pod.labels.get(names.NODE_TYPE_LABEL) == names.HEAD
 
 
 def is_ready(pod: records.Pod) -> bool:

@@ -15,6 +15,7 @@ from ray_operator.api import raycluster as api
 from ray_operator.api import vocabulary
 from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import (
+    account,
     additions,
     children,
     cleanup,
@@ -53,6 +54,7 @@ def plan(
     if invalid:
         return actions.Plan(invalid=invalid, events=events)
     events += (*_orphan_events(cluster, observed), *versions.events(cluster, observed))
+    events += account.events(cluster, observed.around)
     if is_paused(cluster):
         return actions.Plan(events=events)
     if held := cleanup.hold(cluster, options):
@@ -60,7 +62,7 @@ def plan(
     others = children.plan(cluster, observed, options=options)
     pods = _plan_pods(cluster, observed, options=options, now=now)
     wait = diagnose.look_again(cluster, observed, now=now)
-    return actions.joined(actions.Plan(actions=others, requeue_after=wait, events=events), pods)
+    return actions.joined(actions.Plan(requeue_after=wait, events=events), others, pods)
 
 
 def _orphan_events(cluster: api.RayCluster, observed: seen.Observed) -> tuple[actions.Event, ...]:

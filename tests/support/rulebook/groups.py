@@ -325,6 +325,15 @@ CASES: tuple[Case, ...] = (
         "remove KUBERAY_GEN_AUTOSCALER_START_CMD",
     ),
     Case(
+        Rule.AUTOSCALER_PORT,
+        "RayCluster",
+        {f"{HEAD}/rayStartParams": {"port": "6380"}},
+        {**ON, f"{HEAD}/rayStartParams": {"port": "6380"}},
+        "spec.headGroupSpec.rayStartParams[port]: is 6380: Ray's own autoscaler asks at 6379 only,"
+        " and nothing would scale",
+        warns=True,
+    ),
+    Case(
         Rule.AUTOSCALER_RESTART_POLICY,
         "RayCluster",
         {**V2, f"{GROUP}/template/spec/restartPolicy": "Never"},

@@ -1,12 +1,13 @@
 """Services, Secret and Ingress of a cluster: made, brought up to date, removed."""
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from ray_operator import actions, names
+from ray_operator import actions, names, records, settings
 from ray_operator.raycluster import children, ingress
 from tests.unit import builders
 from tests.unit.raycluster import world as worlds
@@ -16,16 +17,18 @@ def head(**fields: Any) -> dict[str, Any]:
     return {"template": builders.template("ray-head")} | fields
 
 
-def todo(cluster: Any, world: worlds.World) -> list[tuple[str, str, str]]:
+def todo(
+    cluster: Any, world: worlds.World, options: settings.Settings = builders.SETTINGS
+) -> list[tuple[str, str, str]]:
     """Name the actions on children that aren't Pods."""
-    found = children.plan(world.seen_by(cluster), world.observed, options=builders.SETTINGS)
+    found = children.plan(world.seen_by(cluster), world.observed, options=options)
     return [
         (
             "Create" if actions.makes(each) else type(each).__name__,
             each.resource.kind,
             each.name if isinstance(each, actions.Delete) else each.manifest["metadata"]["name"],
         )
-        for each in found
+        for each in found.actions
         if not isinstance(each, actions.Patch)
     ]
 
@@ -60,6 +63,101 @@ def test_what_is_asked_for_is_made_once(
     made = todo(cluster, SETTLED)
     assert ("Create", *created) in made
     assert todo(cluster, worlds.converge(cluster, SETTLED)) == []
+
+
+SHOWN = builders.raycluster(groups=[], headGroupSpec=head(enableIngress=True))
+OPENSHIFT = dataclasses.replace(
+    SETTLED,
+    observed=dataclasses.replace(
+        SETTLED.observed,
+        around=msgspec.structs.replace(SETTLED.observed.around, is_openshift=True),
+    ),
+)
+AS_INGRESS = dataclasses.replace(builders.SETTINGS, ingress_on_openshift=True)
+
+
+def test_openshift_has_routes() -> None:
+    assert todo(SHOWN, OPENSHIFT) == [("Create", "Route", "demo-head-route")]
+    shown = worlds.converge(SHOWN, OPENSHIFT)
+    assert todo(SHOWN, shown) == []
+    annotated = {"annotations": {"a": "b"}}
+    changed = builders.raycluster(
+        groups=[], headGroupSpec=head(enableIngress=True), metadata=annotated
+    )
+    assert todo(changed, shown) == [("Apply", "Route", "demo-head-route")]
+    assert todo(PLAIN, shown) == [("Delete", "Route", "demo-head-route")]
+    assert todo(PLAIN, worlds.converge(PLAIN, shown)) == []
+
+
+def test_openshift_has_ingresses_on_request() -> None:
+    assert todo(SHOWN, OPENSHIFT, AS_INGRESS) == [("Create", "Ingress", "demo-head-ingress")]
+    routed = worlds.converge(SHOWN, OPENSHIFT)
+    assert todo(SHOWN, routed, AS_INGRESS) == [
+        ("Create", "Ingress", "demo-head-ingress"),
+        ("Delete", "Route", "demo-head-route"),
+    ]
+
+
+def test_a_route_of_another_is_left_alone() -> None:
+    routed = worlds.converge(SHOWN, OPENSHIFT)
+    found = routed.observed.around.route
+    assert found is not None
+    other = msgspec.structs.replace(found, owner=records.Owner("RayCluster", "demo", "other"))
+    around = msgspec.structs.replace(routed.observed.around, route=other)
+    foreign = dataclasses.replace(
+        routed, observed=dataclasses.replace(routed.observed, around=around)
+    )
+    assert todo(PLAIN, foreign) == []
+
+
+def test_nothing_is_shown_before_it_is_known_how() -> None:
+    unknown = dataclasses.replace(
+        SETTLED,
+        observed=dataclasses.replace(SETTLED.observed, around=records.Surroundings()),
+    )
+    plan = children.plan(SHOWN, unknown.observed, options=builders.SETTINGS)
+    assert plan == actions.Plan(requeue_after=children.LOOK_AGAIN)
+    assert todo(PLAIN, unknown) == []
+
+
+@pytest.mark.parametrize(
+    ("cluster", "namespace", "expected"),
+    [
+        ("demo", "ns1", "demo-head-route"),
+        ("c" * 53, "ns1", "c" * 48),
+        ("demo", "n" * 41, "demo-head"),  # without the hyphen that no name may end with
+        ("demo", "n" * 63, "demo-head-route"),
+    ],
+)
+def test_a_route_has_a_name_from_which_a_host_can_be_made(
+    cluster: str, namespace: str, expected: str
+) -> None:
+    assert names.route(cluster, namespace) == expected
+
+
+SCALED = builders.raycluster(groups=[], enableInTreeAutoscaling=True)
+
+
+def test_rays_autoscaler_gets_its_rights_in_an_order_that_is_taken() -> None:
+    assert todo(SCALED, SETTLED) == [
+        ("Create", "ServiceAccount", "demo"),
+        ("Create", "Role", "demo"),
+    ]
+    begun = children.plan(SCALED, SETTLED.observed, options=builders.SETTINGS)
+    assert begun.requeue_after == timedelta()
+    assert todo(SCALED, SETTLED.apply(begun.actions)) == [("Create", "RoleBinding", "demo")]
+    done = worlds.converge(SCALED, SETTLED)
+    assert todo(SCALED, done) == []
+    assert todo(PLAIN, done) == []  # switched off, the rights stay
+
+
+def test_an_account_of_the_user_is_bound() -> None:
+    template = builders.template("ray-head")
+    template["spec"]["serviceAccountName"] = "mine"
+    mine = builders.raycluster(
+        groups=[], enableInTreeAutoscaling=True, headGroupSpec={"template": template}
+    )
+    assert todo(mine, worlds.converge(SCALED, SETTLED)) == [("Apply", "RoleBinding", "demo")]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +262,8 @@ def address(standing: str, **fields: Any) -> Any:
     cluster = builders.raycluster(
         groups=[], headGroupSpec=head(**fields), metadata={"generation": 2}
     )
-    (update,) = children.plan(world.seen_by(cluster), world.observed, options=builders.SETTINGS)
+    plan = children.plan(world.seen_by(cluster), world.observed, options=builders.SETTINGS)
+    (update,) = plan.actions
     assert isinstance(update, actions.Apply)
     return update.manifest["spec"].get("clusterIP")
 

@@ -8,7 +8,7 @@ import pytest
 from ray_operator import actions, conditions, errors, names, records
 from ray_operator.raycluster import containers as wanted
 from ray_operator.raycluster import observed as seen
-from ray_operator.raycluster import turnover
+from ray_operator.raycluster import plan, turnover
 from ray_operator.raycluster.diagnosis import diagnose
 from tests.unit import builders
 
@@ -582,7 +582,11 @@ def refused(
         (
             'violates PodSecurity "restricted:latest": privileged',
             "PodSecurityViolated",
-            ": set the securityContext that is named, or let the namespace allow more",
+            (
+                ": set the securityContext that is named, or let the namespace allow more;"
+                " restricted wants runAsNonRoot: true, allowPrivilegeEscalation: false,"
+                " capabilities.drop: [ALL] and seccompProfile.type: RuntimeDefault"
+            ),
         ),
         (
             'admission webhook "a.b" denied the request: no',
@@ -621,3 +625,28 @@ def test_a_name_that_is_taken() -> None:
             " one of the two"
         ),
     )
+
+
+def test_a_missing_account_of_the_user_is_told_until_there_is_a_head() -> None:
+    template = builders.template("ray-head")
+    template["spec"]["serviceAccountName"] = "mine"
+    cluster = builders.raycluster(
+        enableInTreeAutoscaling=True, headGroupSpec={"template": template}
+    )
+    around = records.Surroundings(has_account=False)
+
+    def cause(*pods: records.Pod) -> Any:
+        observed = seen.Observed(around=around, pods=pods)
+        return diagnose.first(cluster, observed, NOTHING, before=None, now=builders.NOW)
+
+    found = cause()
+    assert found.reason == "ObjectMissing"
+    assert "ServiceAccount mine doesn't exist" in found.message
+    assert cause(builders.pod()) is None
+    decided = plan.plan(cluster, seen.Observed(around=around), builders.SETTINGS, builders.NOW)
+    assert "CreatedHeadPod" not in {each.reasons.done for each in decided.actions}
+    assert decided.requeue_after == timedelta()
+    assert [each.reason for each in decided.events] == ["AutoscalerServiceAccountNotFound"]
+    answered = cluster.model_copy(update={"status": {"observedGeneration": 1}})
+    again = plan.plan(answered, seen.Observed(around=around), builders.SETTINGS, builders.NOW)
+    assert again.events == ()

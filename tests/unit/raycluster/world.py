@@ -19,6 +19,8 @@ RUNNING: dict[str, Any] = {
     "conditions": [{"type": "Ready", "status": "True"}],
 }
 
+AROUND = records.Surroundings(is_openshift=False, has_claim=False)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class World:
@@ -27,7 +29,9 @@ class World:
     Pods that are made have the given age at once.
     """
 
-    observed: seen.Observed = dataclasses.field(default_factory=seen.Observed)
+    observed: seen.Observed = dataclasses.field(
+        default_factory=lambda: seen.Observed(around=AROUND)
+    )
     status: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     serial: int = 0
     now: datetime = builders.NOW
@@ -117,6 +121,15 @@ class World:
         elif action.resource == records.SERVICES:
             services = (*observed.services, wire.service(data))
             observed = dataclasses.replace(observed, services=services)
+        elif action.resource == records.CLAIMS:
+            around = msgspec.structs.replace(
+                observed.around, has_claim=True, claim=wire.claim(data)
+            )
+            observed = dataclasses.replace(observed, around=around)
+        elif action.resource == records.ROUTES:
+            route = wire.meta(data, kind=action.resource.kind)
+            around = msgspec.structs.replace(observed.around, route=route)
+            observed = dataclasses.replace(observed, around=around)
         else:
             others = (*observed.others, wire.meta(data, kind=action.resource.kind))
             observed = dataclasses.replace(observed, others=others)
@@ -135,14 +148,23 @@ class World:
             annotations = {**item.annotations, **given["annotations"]}
             return msgspec.structs.replace(item, annotations=annotations)
 
+        route = self.observed.around.route
+        around = msgspec.structs.replace(
+            self.observed.around, route=None if route is None else changed(route)
+        )
         observed = dataclasses.replace(
             self.observed,
+            around=around,
             services=tuple(map(changed, self.observed.services)),
             others=tuple(map(changed, self.observed.others)),
         )
         return dataclasses.replace(self, observed=observed, made=made)
 
     def _delete(self, action: actions.Delete) -> "World":
+        if action.resource == records.ROUTES:
+            around = msgspec.structs.replace(self.observed.around, route=None)
+            observed = dataclasses.replace(self.observed, around=around)
+            return dataclasses.replace(self, observed=observed)
         if action.resource != records.PODS:
             others = tuple(each for each in self.observed.others if each.uid != action.uid)
             observed = dataclasses.replace(self.observed, others=others)

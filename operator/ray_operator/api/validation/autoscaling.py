@@ -14,6 +14,7 @@ from ray_operator.features import Feature, Features
 V2_SWITCH = "RAY_enable_autoscaler_v2"
 COMMAND_VARIABLE = "KUBERAY_GEN_AUTOSCALER_START_CMD"
 PRIORITY_VERSION = (2, 56, 0)
+GCS_PORT = "6379"
 
 _ASK_FOR_V2 = "needs Ray's autoscaler v2: set autoscalerOptions.version to v2"
 
@@ -41,6 +42,12 @@ def warnings(spec: api.RayClusterSpec, at: str) -> Iterator[FieldError]:
     given = spec.autoscaler_options
     if spec.enable_in_tree_autoscaling and given and given.version == "v1":
         yield from _restarting(spec, at, everywhere=False)
+    port = spec.head_group_spec.ray_start_params.get("port", GCS_PORT)
+    if spec.enable_in_tree_autoscaling and port != GCS_PORT:
+        message = (
+            f"is {port}: Ray's own autoscaler asks at {GCS_PORT} only, and nothing would scale"
+        )
+        yield FieldError(f"{at}.headGroupSpec.rayStartParams[port]", message, Rule.AUTOSCALER_PORT)
 
 
 def is_v2(spec: api.RayClusterSpec) -> bool:

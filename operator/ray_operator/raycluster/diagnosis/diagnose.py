@@ -1,8 +1,8 @@
 """Say first what a user has to cure first: roots before consequences.
 
-Owns: the order of causes, and how long each is said. Does not own: finding them (`refusals`,
-`pods`). Invariant: pure and total; while a fault lasts the words stay the same, and a cured
-cluster has no cause.
+Owns: the order of causes, and how long each is said. Does not own: finding them
+(`obstacles`, `refusals`, `pods`). Invariant: pure and total; while a fault lasts the words stay
+the same, and a cured cluster has no cause.
 
 The order: what the head lacks, then what its Pod suffers, then the same for workers, and in the
 end what workers suffer only because of the head.
@@ -16,7 +16,7 @@ from ray_operator import actions, conditions, records
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster import versions
-from ray_operator.raycluster.diagnosis import cause, pods, refusals, subject
+from ray_operator.raycluster.diagnosis import cause, obstacles, pods, refusals, subject
 
 MOST = 500
 """Unready Pods looked at in a pass: some ten milliseconds. The others' turn comes when these are
@@ -81,6 +81,7 @@ def _all(
                 yield found
 
     return chain(
+        obstacles.causes(cluster, observed),
         refusals.causes(outcome, of_workers=False),
         _version(cluster, observed),
         of_pods(pod for pod in everyone if subject.is_head(pod)),

@@ -13,6 +13,12 @@ from ray_operator.raycluster.diagnosis import cause
 
 Reason = cause.Reason
 
+_SECURITY_HINT = (
+    "set the securityContext that is named, or let the namespace allow more; restricted wants"
+    " runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities.drop: [ALL] and"
+    " seccompProfile.type: RuntimeDefault"
+)
+
 _TOLD: Sequence[tuple[re.Pattern[str], Reason, str]] = tuple(
     (re.compile(pattern), reason, hint)
     for pattern, reason, hint in (
@@ -34,7 +40,7 @@ _TOLD: Sequence[tuple[re.Pattern[str], Reason, str]] = tuple(
         (
             r"violates PodSecurity",
             Reason.POD_SECURITY_VIOLATED,
-            "set the securityContext that is named, or let the namespace allow more",
+            _SECURITY_HINT,
         ),
         (
             r"failed calling webhook|failed to call webhook",
