@@ -29,7 +29,9 @@ _CHILDREN = ("get", "list", "watch", "create", "patch")
 
 OPERATOR = (
     Permission("", "pods", ("list", "watch", "create", "delete", "patch", "get"), "Ray's Pods"),
-    Permission("", "services", ("get", "list", "watch", "create", "patch"), "how to find Ray"),
+    Permission(
+        "", "services", ("get", "list", "watch", "create", "patch", "delete"), "how to find Ray"
+    ),
     Permission(
         "networking.k8s.io",
         "ingresses",

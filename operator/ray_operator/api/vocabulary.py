@@ -64,6 +64,7 @@ class ClusterReason(Term):
         "HeadNotReplaced",
         "only the head is left, and would lose its state: consent, or not",
     )
+    SERVICE_KEPT = "HeadServiceNotReplaced", "all Pods are of now, but not yet the head Service"
     VERSION_CHANGES = (
         "RayVersionChanges",
         "nodes of two versions can't be one cluster: use Recreate",

@@ -14,7 +14,15 @@ from datetime import datetime
 from ray_operator import actions, conditions, records
 from ray_operator.api import raycluster as api
 from ray_operator.api import vocabulary
-from ray_operator.raycluster import groups, measures, plan, suspension, upgrade, versions
+from ray_operator.raycluster import (
+    groups,
+    head_service,
+    measures,
+    plan,
+    suspension,
+    upgrade,
+    versions,
+)
 from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster.diagnosis import cause, diagnose
 
@@ -121,6 +129,8 @@ def _up_to_date(cluster: api.RayCluster, observed: seen.Observed) -> conditions.
     """Say which Pods are of an older template, and what becomes of them."""
     progress = upgrade.progress(cluster, observed)
     if not progress.head and not progress.workers:
+        if obstacle := head_service.obstacle(cluster, observed):
+            return _condition(Type.UP_TO_DATE, "False", Told.SERVICE_KEPT, obstacle)
         return _condition(Type.UP_TO_DATE, "True", Told.ALL_PODS_UP_TO_DATE)
     parts = ["the head"] if progress.head else []
     parts += [f"{count} workers of group {name}" for name, count in progress.workers.items()]

@@ -20,6 +20,7 @@ from ray_operator.raycluster import (
     claim,
     desired,
     groups,
+    head_service,
     ingress,
     rbac,
     route,
@@ -65,12 +66,15 @@ def plan(
     """Create what is missing, update what changed, delete what is no longer wanted."""
     present = _present(cluster, observed)
     wanted = [_hashed(each) for each in _wanted(cluster, observed, options)]
-    todo: list[actions.Action] = []
-    waits = None
+    leaving = head_service.leaving(cluster, observed, options=options)
+    todo: list[actions.Action] = [_delete(each, "Service") for each in leaving]
+    waits = timedelta() if leaving else None
     for manifest in wanted:
         kind = manifest["kind"]
         found = present.get((kind, manifest["metadata"]["name"]))
         if found is not None:
+            if found in leaving:
+                continue
             if kind != "Secret" and _is_outdated(cluster, found.annotations, manifest):
                 todo.append(_update(manifest))
         elif kind == "RoleBinding" and not _has_role(present, manifest):
@@ -80,7 +84,7 @@ def plan(
     shown = {(each["kind"], each["metadata"]["name"]) for each in wanted}
     if _knows_exposure(cluster, observed):
         todo += [
-            _delete(each)
+            _delete(each, each.kind)
             for key, each in present.items()
             if isinstance(each, records.Meta) and each.kind in _SHOWS and key not in shown
         ]
@@ -130,12 +134,7 @@ def _wanted(
         yield rbac.role_binding(cluster)
     if secret := auth.secret(cluster):
         yield secret
-    head = desired.head_service(cluster, settings=options)
-    standing = observed.head_service()
-    if standing is not None:  # whatever its name, it is the one that Pods were told of
-        head["metadata"]["name"] = standing.name
-        head["spec"] = _with_standing_address(head["spec"], standing)
-    yield head
+    yield head_service.wanted(cluster, observed, options=options)
     if any(groups.is_multi_host(each, options) for each in cluster.spec.worker_group_specs):
         yield desired.headless_service(cluster)
     if cluster.metadata.annotations.get(names.SERVE_SERVICE_ANNOTATION) == "true":
@@ -144,17 +143,6 @@ def _wanted(
             yield serve
     if found := _exposure(cluster, observed, options):
         yield found
-
-
-def _with_standing_address(spec: Mapping[str, Any], standing: records.Service) -> dict[str, Any]:
-    """Leave a Service the address that it was made with, which nothing can change.
-
-    Older operators gave head Services one; those of now are headless unless told not to be.
-    """
-    kept = {key: each for key, each in spec.items() if key != "clusterIP"}
-    if standing.cluster_ip == "None" and spec.get("type") in {None, "ClusterIP"}:
-        return {**kept, "clusterIP": "None"}
-    return kept if standing.cluster_ip and spec.get("clusterIP") == "None" else dict(spec)
 
 
 def _create(manifest: dict[str, Any]) -> actions.Action:
@@ -172,13 +160,13 @@ def _update(manifest: dict[str, Any]) -> actions.Action:
     return actions.Apply(resource=_RESOURCES[kind], manifest=manifest, reasons=UPDATE[kind])
 
 
-def _delete(found: records.Meta) -> actions.Action:
+def _delete(found: _Child, kind: str) -> actions.Action:
     return actions.Delete(
-        resource=_RESOURCES[found.kind],
+        resource=_RESOURCES[kind],
         namespace=found.namespace,
         name=found.name,
         uid=found.uid,
-        reasons=DELETE[found.kind],
+        reasons=DELETE[kind],
         why="the spec asks for none",
     )
 

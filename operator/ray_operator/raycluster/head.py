@@ -15,6 +15,7 @@ from ray_operator.raycluster import (
     account,
     backoff,
     desired,
+    head_service,
     spec_hash,
     storage,
     turnover,
@@ -40,7 +41,7 @@ def plan(
         present = [pod for pod in heads if not seen.is_stuck(pod, options=options, now=now)]
     living = [pod for pod in heads if pod.deletion_at is None]
     health = _health(cluster, observed, living, options=options, now=now)
-    if records_ := _records(observed, health.broken):
+    if records_ := _records(cluster, observed, health.broken):
         return actions.Plan(actions=records_, requeue_after=timedelta())
     broken = [pod for pod, _ in health.broken]
     best_first = sorted(health.rest, key=lambda pod: (pod.ready is not True, pod.created_at))
@@ -91,7 +92,7 @@ def _health(
     options: settings.Settings,
     now: datetime,
 ) -> turnover.Health:
-    before, counted = backoff.head_failures(observed.head_service())
+    before, counted = backoff.head_failures(head_service.standing(cluster, observed))
     group_hash = spec_hash.group_hash(cluster.spec, cluster.spec.head_group_spec)
 
     def judge(pod: records.Pod) -> backoff.Verdict:
@@ -103,10 +104,10 @@ def _health(
 
 
 def _records(
-    observed: seen.Observed, broken: Sequence[tuple[records.Pod, int]]
+    cluster: api.RayCluster, observed: seen.Observed, broken: Sequence[tuple[records.Pod, int]]
 ) -> tuple[actions.Action, ...]:
     """Write a changed count down before the head goes that it is about."""
-    service = observed.head_service()
+    service = head_service.standing(cluster, observed)
     before, _ = backoff.head_failures(service)
     if service is None:
         return ()

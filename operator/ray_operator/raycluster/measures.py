@@ -9,7 +9,7 @@ from typing import Any
 
 from ray_operator import actions, records
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import drain, groups, resources, upgrade
+from ray_operator.raycluster import drain, groups, head_service, resources, upgrade
 from ray_operator.raycluster import observed as seen
 
 
@@ -25,8 +25,8 @@ def measured(cluster: api.RayCluster, observed: seen.Observed) -> dict[str, Any]
         "desiredMemory": total.memory,
         "desiredTPU": total.tpu,
         "desiredWorkerReplicas": sum(groups.desired_pods(group) for group in specs),
-        "endpoints": _endpoints(observed.head_service()),
-        "head": _head(observed),
+        "endpoints": _endpoints(head_service.standing(cluster, observed)),
+        "head": _head(cluster, observed),
         "maxWorkerReplicas": groups.max_pods(specs),
         "minWorkerReplicas": groups.min_pods(specs),
         "updatedWorkerReplicas": upgrade.progress(cluster, observed).updated,
@@ -60,13 +60,13 @@ def head_pod(observed: seen.Observed) -> records.Pod | None:
     return heads[0] if heads else None
 
 
-def _head(observed: seen.Observed) -> dict[str, str]:
+def _head(cluster: api.RayCluster, observed: seen.Observed) -> dict[str, str]:
     head: dict[str, str] = {}
     if pod := head_pod(observed):
         head["podName"] = pod.name
         if pod.ip:
             head["podIP"] = pod.ip
-    if service := observed.head_service():
+    if service := head_service.standing(cluster, observed):
         head["serviceName"] = service.name
         address = head.get("podIP", "") if service.cluster_ip == "None" else service.cluster_ip
         if address:

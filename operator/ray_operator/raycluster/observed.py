@@ -55,13 +55,6 @@ class Observed:
             pod for pod in self.worker_pods() if pod.labels.get(names.GROUP_LABEL) not in listed
         ]
 
-    def head_service(self) -> records.Service | None:
-        """Return the head Service, None when there is none yet."""
-        for service in self.services:
-            if service.labels.get(names.NODE_TYPE_LABEL) == names.HEAD:
-                return service
-        return None
-
 
 def has_ray(pod: records.Pod) -> bool:
     """Tell whether Ray's container runs in the Pod, ready or not."""

@@ -12,7 +12,7 @@ from ray_operator import names, settings
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import containers, metadata, rayparams
 
-_HEADLESS = {"clusterIP": "None", "publishNotReadyAddresses": True}
+HEADLESS = {"clusterIP": "None", "publishNotReadyAddresses": True}
 _DEFAULT_PORTS = {"client": 10001, "gcs-server": 6379, "dashboard": 8265, "serve": 8000}
 
 
@@ -31,7 +31,7 @@ def head_service(cluster: api.RayCluster, *, settings: settings.Settings) -> dic
     if kind:
         spec["type"] = kind
     if not head.head_service and kind in {None, "", "ClusterIP"}:
-        spec |= {} if settings.head_cluster_ip_service else _HEADLESS
+        spec |= {} if settings.head_cluster_ip_service else HEADLESS
     spec["selector"] = {
         names.CLUSTER_LABEL: cluster.metadata.name,
         names.NODE_TYPE_LABEL: names.HEAD,
@@ -61,7 +61,7 @@ def headless_service(cluster: api.RayCluster) -> dict[str, Any]:
         "metadata": metadata.child(
             cluster, {"name": names.headless_service(name)}, labels=labels, annotations={}
         ),
-        "spec": {**_HEADLESS, "selector": selector},
+        "spec": {**HEADLESS, "selector": selector},
     }
 
 

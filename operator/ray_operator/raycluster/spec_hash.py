@@ -40,7 +40,7 @@ _POD = {"schedulingGates", "tolerations"}  # Kueue writes them
 def spec_hash(spec: api.RayClusterSpec) -> str:
     """Hash the spec; 32 characters of base32hex, as a label or annotation value."""
     # A Service gets or loses its address only while there are no Pods.
-    address = {"headServiceHasAddress": True} if _has_address(spec.head_group_spec) else {}
+    address = {"headServiceHasAddress": True} if has_address(spec) else {}
     return _hash(
         {
             **_shared(spec),
@@ -109,8 +109,9 @@ def _head_service_name(spec: api.RayClusterSpec) -> str:
     return (given.get("metadata") or {}).get("name") or ""
 
 
-def _has_address(head: api.HeadGroupSpec) -> bool:
+def has_address(spec: api.RayClusterSpec) -> bool:
     """Tell whether the user's choice gives the head Service an address of its own."""
+    head = spec.head_group_spec
     if head.head_service is None:
         return head.service_type not in {None, "", "ClusterIP"}
     return bool((head.head_service.get("spec") or {}).get("clusterIP") != "None")

@@ -194,12 +194,41 @@ def test_a_service_of_another_operator_waits_for_a_new_generation() -> None:
     assert todo(newer, foreign) == [("Apply", "Service", "demo-head-svc")]
 
 
-def test_a_head_service_keeps_its_name() -> None:
-    """Pods that run were told of it."""
-    renamed = head(headService={"metadata": {"name": "other"}})
-    assert todo(builders.raycluster(groups=[], headGroupSpec=renamed), SETTLED) == [
-        ("Apply", "Service", "demo-head-svc")
+def running(cluster: Any) -> worlds.World:
+    return worlds.converge(cluster, worlds.World())
+
+
+RENAMED = builders.raycluster(
+    groups=[], headGroupSpec=head(headService={"metadata": {"name": "front"}})
+)
+NODE_PORT = head(serviceType="NodePort")
+
+
+def test_a_former_head_service_stays_as_long_as_pods_know_of_it() -> None:
+    before = running(PLAIN)
+    assert todo(RENAMED, before) == [("Create", "Service", "front")]
+    both = worlds.converge(RENAMED, before)
+    assert {each.name for each in both.observed.services} == {"demo-head-svc", "front"}
+    assert todo(RENAMED, without_pods(both)) == [("Delete", "Service", "demo-head-svc")]
+
+
+def test_a_head_service_gets_an_address_only_while_there_are_no_pods() -> None:
+    before = running(PLAIN)
+    wanted = builders.raycluster(groups=[], headGroupSpec=NODE_PORT)
+    assert todo(wanted, before) == []
+    (said,) = (
+        each
+        for each in worlds.converge(wanted, before).status["conditions"]
+        if each["type"] == "RayClusterUpToDate"
+    )
+    assert (said["status"], said["reason"]) == ("False", "HeadServiceNotReplaced")
+    assert todo(wanted, without_pods(before)) == [
+        ("Delete", "Service", "demo-head-svc"),
     ]
+
+
+def without_pods(world: worlds.World) -> worlds.World:
+    return dataclasses.replace(world, observed=dataclasses.replace(world.observed, pods=()))
 
 
 def test_an_ingress_goes_when_it_is_switched_off() -> None:

@@ -167,7 +167,8 @@ class World:
             return dataclasses.replace(self, observed=observed)
         if action.resource != records.PODS:
             others = tuple(each for each in self.observed.others if each.uid != action.uid)
-            observed = dataclasses.replace(self.observed, others=others)
+            services = tuple(each for each in self.observed.services if each.uid != action.uid)
+            observed = dataclasses.replace(self.observed, others=others, services=services)
             return dataclasses.replace(self, observed=observed)
         pods = tuple(
             msgspec.structs.replace(pod, deletion_at=self.now) if pod.uid == action.uid else pod
