@@ -106,7 +106,8 @@ def test_the_command(file: Path) -> None:
         return done.returncode, done.stdout, done.stderr.strip()
 
     samples = [str(path) for path in sorted((ROOT / "samples").glob("*.yaml"))]
-    count, said, summary = run(*samples)
+    gates = f"--feature-gates={features.Feature.EMBEDDED_STORAGE}=true"
+    count, said, summary = run(*samples, gates)
     assert (count, said) == (0, "")
     assert summary.endswith("resources, 0 errors")
     file.write_text(yaml.safe_dump(example.manifest("RayCluster", {"spec/networkPolicy": {}})))
