@@ -82,13 +82,6 @@ FAILS = {"exec": {"command": ["bash", "-c", "echo no license; exit 1"]}}
 BAD_PROBE = {"readinessProbe": {**FAILS, "periodSeconds": 1, "failureThreshold": 1}, **SLEEP}
 GOOD_PROBE = {"readinessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 1}, **SLEEP}
 EVICTED = "python -c \"open('/tmp/x','wb').write(b'x'*(100<<20))\"; sleep inf"
-JOIN = "until : < /dev/tcp/localhost/6379; do sleep 1; done; ray start --address=localhost:6379"
-OTHER_RAY = {
-    "name": "other-ray",
-    "image": "rayproject/ray:2.60.0",
-    "command": ["bash", "-c", f"{JOIN} --block"],
-    "terminationMessagePolicy": "FallbackToLogsOnError",
-}
 RUNTIME = {
     "apiVersion": "node.k8s.io/v1",
     "kind": "RuntimeClass",
@@ -200,19 +193,6 @@ FAULTS = (
         "ProgramMissing",
         "the image needs bash and Ray",
         {"image": "redis:7"},
-        keeps_command=False,
-    ),
-    Fault(
-        "no-gcs",
-        "HeadUnreachable",
-        "is the head down, or does a NetworkPolicy keep workers from it?",
-        {"command": ["bash", "-c", "ray start --address=127.0.0.1:1 --block"]},
-    ),
-    Fault(
-        "join-other-ray",
-        "RayVersionMismatch",
-        "give head and workers images with the same Ray and Python",
-        pod={"containers": [ray.pod_template("ray-head")["spec"]["containers"][0], OTHER_RAY]},
         keeps_command=False,
     ),
     Fault(

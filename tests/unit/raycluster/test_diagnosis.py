@@ -467,11 +467,18 @@ def test_a_worker_with_the_image_of_another_ray() -> None:
     group = builders.group()
     group["template"]["spec"]["containers"][0]["image"] = "rayproject/ray:2.60.0-py311"
     fresh = waiting(started_at=builders.NOW)
-    said = f"{WAITS}: its image has Ray 2.60.0, the head's 2.46.0"
-    hint = "give head and workers images with the same Ray and Python"
+    rest = "its image has Ray 2.60.0, the head's 2.46.0: give head and workers images with the"
+    rest += " same Ray and Python"
     assert say(head(), fresh, workerGroupSpecs=[group]) == (
         "RayVersionMismatch",
-        f"{said}: {hint}",
+        f"{WAITS}: {rest}",
+    )
+    assert say(head(), crashed_worker("FileNotFoundError"), workerGroupSpecs=[group]) == (
+        "RayVersionMismatch",
+        (
+            "container ray-worker of Pod demo-small-worker-bbbbb: exit code 1: FileNotFoundError:"
+            f" {rest}"
+        ),
     )
 
 

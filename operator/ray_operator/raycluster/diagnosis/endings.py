@@ -21,6 +21,7 @@ HEAD_NEEDS = quantity.parse("1Gi")
 PROBE_KILLS_WITHIN = timedelta(minutes=2)
 """From the last failure of a liveness probe to the end, with time to stop."""
 
+SAME_RAY = "give head and workers images with the same Ray and Python"
 _MORE_MEMORY = "raise resources.limits.memory"
 _RAISE_TO = "a Ray head needs 1Gi or more"
 _NO_PROGRAM = "the image needs bash and Ray"
@@ -46,9 +47,9 @@ _WORDS = tuple(
             _NO_PROGRAM,
         ),
         (
-            r"version mismatch: the cluster was started with",
+            r"version mismatch: (the )?cluster (was started with|has ray)",
             Reason.RAY_VERSION_MISMATCH,
-            "give head and workers images with the same Ray and Python",
+            SAME_RAY,
         ),
         (
             r"failed to connect to gcs|unable to connect to gcs",
@@ -108,6 +109,9 @@ def read(subject: subjects.Subject, container: records.Container, ended: records
         said += f": {cause.last_words(ended.message)}"
     if probe := _killing_probe(subject, container, ended):
         return Ending(Reason.PROBE_FAILING, f"restarted because of its probe: {probe}", "")
+    # Ray 2.60 ends with a traceback about something else when it joins a 2.46.
+    if container.name == subject.pod.ray_container and (other := subject.other_ray()):
+        return Ending(Reason.RAY_VERSION_MISMATCH, f"{said}: {other}", SAME_RAY)
     for pattern, reason, hint in _WORDS:
         if pattern.search(ended.message):
             return _with_memory(subject, container, Ending(reason, said, hint))

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from ray_operator import conditions, records
-from ray_operator.api import ray_version
 from ray_operator.raycluster import containers as wanted
 from ray_operator.raycluster import probes, rayparams
 from ray_operator.raycluster.diagnosis import cause, endings
@@ -83,11 +82,9 @@ def _waiting(
 ) -> Iterator[cause.Cause]:
     head = subject.head
     where = subjects.where(subject.pod, container.name)
-    versions = _versions(subject)
-    if versions is not None:
-        hint = "give head and workers images with the same Ray and Python"
-        said = f"{where}: its image has Ray {versions[1]}, the head's {versions[0]}"
-        yield cause.Cause(Reason.RAY_VERSION_MISMATCH, f"{said}: {hint}")
+    if other := subject.other_ray():
+        told = f"{where}: {other}: {endings.SAME_RAY}"
+        yield cause.Cause(Reason.RAY_VERSION_MISMATCH, told)
         return
     if head is not None and head.ready and head.ready_since is not None:
         due = max(since, head.ready_since) + READY_HEAD_ANSWERS_WITHIN
@@ -100,14 +97,3 @@ def _waiting(
     address = f"{service}.{namespace}.svc:{rayparams.gcs_port(subject.cluster)}"
     told = f"waits for the GCS at {address} since {conditions.timestamp(since)}"
     yield cause.Cause(Reason.WAITING_FOR_HEAD, f"{where}: {told}: {hint}", due)
-
-
-def _versions(subject: subjects.Subject) -> tuple[str, str] | None:
-    """Return the Ray of head and worker if the tags of their images tell that they differ."""
-    if subject.group is None:
-        return None
-    groups = (subject.cluster.spec.head_group_spec, subject.group)
-    head, worker = (ray_version.of_image(each.ray_container.get("image") or "") for each in groups)
-    if head is None or worker is None or head == worker:
-        return None
-    return ".".join(map(str, head)), ".".join(map(str, worker))

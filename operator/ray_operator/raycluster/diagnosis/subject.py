@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ray_operator import names, records
+from ray_operator.api import ray_version
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster import upgrade
@@ -35,6 +36,18 @@ class Subject(NamedTuple):
             if event.reason in reasons and container in (None, event.container)
         )
 
+    def other_ray(self) -> str:
+        """Say which Ray the worker's image has if the tags tell that the head has another one."""
+        if self.group is None:
+            return ""
+        head, own = (
+            ray_version.of_image(each.ray_container.get("image") or "")
+            for each in (self.cluster.spec.head_group_spec, self.group)
+        )
+        if head is None or own is None or head == own:
+            return ""
+        return f"its image has Ray {_dotted(own)}, the head's {_dotted(head)}"
+
     def template(self, container: str) -> Mapping[str, Any]:
         """Return a container as the user wrote it; empty for one that is ours."""
         spec = (self.group.template.get("spec") or {}) if self.group else {}
@@ -55,6 +68,10 @@ def subjects(
             group=upgrade.group_of(cluster.spec, pod),
             head=heads[0] if heads else None,
         )
+
+
+def _dotted(version: ray_version.Version) -> str:
+    return ".".join(map(str, version))
 
 
 def is_head(pod: records.Pod) -> bool:
