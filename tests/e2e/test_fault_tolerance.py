@@ -17,6 +17,13 @@ class Keeper:
 keeper = Keeper.options(name="keeper", lifetime="detached").remote()
 ray.get(keeper.set.remote("still here"))
 """
+TASK = """
+import ray
+ray.init(log_to_driver=False)
+@ray.remote(num_cpus=0.5)
+def work(): return "done"
+print("work:", ray.get(work.remote(), timeout=60))
+"""
 ASK = """
 import ray
 ray.init(namespace="kept", log_to_driver=False)
@@ -48,6 +55,7 @@ def test_a_head_comes_back_with_its_state_and_redis_is_cleaned_up(
         what="the actor's answer to the new head",
         namespace=namespace,
     )
+    assert "work: done" in ray.python(cluster, namespace, NAME, TASK)
     now = {p["metadata"]["uid"] for p in ray.pods(cluster, namespace, NAME, node_type="worker")}
     assert now == worker
 

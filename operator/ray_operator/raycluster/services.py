@@ -10,7 +10,7 @@ from typing import Any
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import containers, metadata, rayparams
+from ray_operator.raycluster import containers, fault_tolerance, metadata, rayparams
 
 HEADLESS = {"clusterIP": "None", "publishNotReadyAddresses": True}
 _DEFAULT_PORTS = {"client": 10001, "gcs-server": 6379, "dashboard": 8265, "serve": 8000}
@@ -31,7 +31,7 @@ def head_service(cluster: api.RayCluster, *, settings: settings.Settings) -> dic
     if kind:
         spec["type"] = kind
     if not head.head_service and kind in {None, "", "ClusterIP"}:
-        spec |= {} if settings.head_cluster_ip_service else HEADLESS
+        spec |= _address(cluster, settings)
     spec["selector"] = {
         names.CLUSTER_LABEL: cluster.metadata.name,
         names.NODE_TYPE_LABEL: names.HEAD,
@@ -48,6 +48,18 @@ def head_service(cluster: api.RayCluster, *, settings: settings.Settings) -> dic
         ),
         "spec": spec,
     }
+
+
+def _address(cluster: api.RayCluster, settings: settings.Settings) -> dict[str, Any]:
+    """Choose whether the head is found by its own address or by one that stays.
+
+    One that stays lets workers find a head that comes back. Without it Ray 2.46 loses, on most
+    tries, what its workers were to hear of new jobs, whose tasks then wait for ever: gRPC asks
+    DNS again only each 30 s.
+    """
+    if fault_tolerance.is_on(cluster):
+        return {"publishNotReadyAddresses": True}
+    return {} if settings.head_cluster_ip_service else HEADLESS
 
 
 def headless_service(cluster: api.RayCluster) -> dict[str, Any]:

@@ -110,10 +110,11 @@ def _head_service_name(spec: api.RayClusterSpec) -> str:
 
 
 def has_address(spec: api.RayClusterSpec) -> bool:
-    """Tell whether the user's choice gives the head Service an address of its own."""
+    """Tell whether the user's choices give the head Service an address of its own."""
     head = spec.head_group_spec
     if head.head_service is None:
-        return head.service_type not in {None, "", "ClusterIP"}
+        is_exposed = head.service_type not in {None, "", "ClusterIP"}
+        return is_exposed or spec.gcs_fault_tolerance_options is not None
     return bool((head.head_service.get("spec") or {}).get("clusterIP") != "None")
 
 

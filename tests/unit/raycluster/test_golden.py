@@ -93,6 +93,12 @@ MEANT = [
     Difference(
         "rules.*.resourceNames.0", ANY, ABSENT, "the autoscaler may change its cluster only"
     ),
+    Difference(
+        "spec.clusterIP",
+        ABSENT,
+        "None",
+        "with fault tolerance, workers find a head that comes back only at a lasting address",
+    ),
     Difference("data.auth_token", ABSENT, "<elided>", "drawn when it is written"),
     Difference("spec.containers.*Probe.exec.command.2", ANY, ELIDED, "bash asks, not wget"),
     Difference(
