@@ -53,6 +53,10 @@ e2e: $(if $(KUBECONFIG),install,cluster) ## The e2e tests (ARGS="-k …"); KUBEC
 e2e-full: $(if $(KUBECONFIG),install,cluster) ## The e2e tests with the long campaigns
 	$(BIN)/pytest tests/e2e $(ARGS)
 
+.PHONY: bench
+bench: install ## Measure the operator at an API server of its own: one JSON line a case
+	@$(BIN)/python -m benchmarks
+
 .PHONY: cluster
 cluster: install ## Bring up the local cluster, with the images of now
 	$(LOCALCLUSTER) up
