@@ -32,8 +32,18 @@ print("answer:", ray.get(keeper.get.remote()))
 """
 
 
+MAY_WRITE = {
+    "name": "may-write",
+    "image": IMAGE,
+    "command": ["chmod", "777", "/data/gcs"],
+    "securityContext": {"runAsUser": 0},
+    "volumeMounts": [{"name": "gcs-storage", "mountPath": "/data/gcs"}],
+}
+"""What fsGroup does for volumes of a storage driver."""
+
+
 def volume(name: str, node: str) -> clusters.Json:
-    """Return a volume in a directory of one node, which any user may write to."""
+    """Return a volume in a directory of one node; root's, as the kubelet makes it."""
     on = [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]
     return {
         "apiVersion": "v1",
@@ -71,7 +81,10 @@ def test_a_head_comes_back_with_its_state_from_a_volume(
         for item in cluster.list("nodes", None)
         if not item["spec"].get("taints")
     )
-    head = {"rayStartParams": {"num-cpus": "0"}, "template": template("ray-head")}
+    head = {
+        "rayStartParams": {"num-cpus": "0"},
+        "template": template("ray-head", initContainers=[MAY_WRITE]),
+    }
     storage = {"size": "1Gi", "storageClassName": namespace, "deletionPolicy": "Retain"}
     manifest = ray.ray_cluster(
         NAME,
