@@ -144,6 +144,16 @@ def contains(found: object, wanted: object, at: str = "spec") -> list[str]:
     return [] if found == wanted else [at]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spec_must_be_there_and_stay(api: clusters.Cluster, kind: str) -> None:
+    api.apply(example.manifest(kind, {}, name="specified"), "default")
+    found = read(api, kind, "specified")
+    nothing = {key: each for key, each in found.items() if key != "spec"}
+    assert "spec is missing" in api.dry_run(nothing, namespace="default", old=found)
+    nothing["metadata"] = {"name": "new"}
+    assert "spec is missing" in api.dry_run(nothing, namespace="default")
+
+
 def test_two_owners_scale_two_groups_without_conflict(api: clusters.Cluster) -> None:
     def group(name: str, **fields: object) -> example.Json:
         return {"groupName": name, **fields}

@@ -68,8 +68,8 @@ def is_dns_label(text: str) -> bool:
 def expressions(kind: str) -> Iterator[cel.Cel]:
     """Yield the rules for the API server, about the whole resource.
 
-    Names can't change, so only new objects are looked at: what was stored earlier, by whatever
-    rules, can always be updated and deleted.
+    Only new objects are looked at: what was stored earlier, by whatever rules, can always be
+    updated and deleted.
     """
     most, new = NAME_LENGTHS[kind], "oldSelf.hasValue() || "
     yield cel.Cel(

@@ -159,11 +159,11 @@ def expressions() -> Iterator[cel.Cel]:
     selector = cel.given("clusterSelector")
     retries = "has(self.backoffLimit) && self.backoffLimit > 0"
     sidecar = "self.submissionMode == 'SidecarMode'"
-    head_policy = "self.rayClusterSpec.headGroupSpec.template.spec.restartPolicy"
-    command = "self.submitterPodTemplate.spec.containers[0].command"
+    head_policy = ("rayClusterSpec", "headGroupSpec", "template", "spec", "restartPolicy")
+    submitters = ("submitterPodTemplate", "spec", "containers")
     has_command = (
-        "self.submissionMode == 'K8sJobMode' && has(self.submitterPodTemplate.spec)"
-        f" && has({command}) && size({command}) > 0"
+        f"self.submissionMode == 'K8sJobMode' && {cel.given(*submitters)}"
+        f" && {cel.given('command', at='self.submitterPodTemplate.spec.containers[0]')}"
     )
     label = names.CLUSTER_LABEL
     table = (
@@ -224,9 +224,7 @@ def expressions() -> Iterator[cel.Cel]:
         (
             Rule.JOB_SUBMITTER,
             cel.refuse(
-                sidecar,
-                "has(self.rayClusterSpec)",
-                f"has({head_policy}) && {head_policy} != 'Never'",
+                sidecar, cel.given(*head_policy), f"self.{'.'.join(head_policy)} != 'Never'"
             ),
             "restartPolicy of the head must be Never, or unset, in SidecarMode",
             ".rayClusterSpec",
@@ -245,8 +243,7 @@ def expressions() -> Iterator[cel.Cel]:
             cel.refuse(
                 "self.submissionMode == 'K8sJobMode'",
                 "has(self.submitterPodTemplate)",
-                "!(has(self.submitterPodTemplate.spec)"
-                " && size(self.submitterPodTemplate.spec.containers) > 0)",
+                f"!({cel.given(*submitters)})",
             ),
             "submitterPodTemplate has no container: add the one that submits",
             ".submitterPodTemplate",
