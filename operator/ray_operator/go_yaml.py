@@ -1,9 +1,10 @@
-"""YAML as kubectl reads it, which is not quite as Python's library does.
+"""YAML as kubectl and KubeRay read it, which is not quite as Python's library does.
 
 Owns: which plain texts are numbers, switches and nothing. Does not own: what the documents mean.
 Invariant: a document comes out as the JSON that kubectl would send of it, without the nulls in
-objects, which an API server takes away. Source: sigs.k8s.io/yaml, which reads YAML 1.1 by go-yaml:
-there are no times and no numbers of base 60, but `y` is true and `1e3` a number.
+objects, which an API server takes away; bad ones end in ValueError, large ones take no more time
+than their texts are long. Source: sigs.k8s.io/yaml, which reads YAML 1.1 by go-yaml: there are no
+times and no numbers of base 60, but `y` is true and `1e3` a number.
 """
 
 import re
@@ -53,17 +54,22 @@ def load_all(text: str) -> list[Any]:
     Raises ValueError when it is no YAML; the message says where.
     """
     try:
-        return [_json(each) for each in yaml.load_all(text, Loader=_Loader)]
+        return [_json(each, {}) for each in yaml.load_all(text, Loader=_Loader)]
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error)) from error
 
 
-def _json(value: Any) -> Any:
+def _json(value: Any, done: dict[int, Any]) -> Any:
+    """Convert a value; what aliases share, stays shared: written out it may be endless."""
+    if id(value) in done:
+        return done[id(value)]
+    result = value
     if isinstance(value, list):
-        return [_json(each) for each in value]
-    if isinstance(value, dict):
-        return {_key(key): _json(each) for key, each in value.items() if each is not None}
-    return value
+        result = [_json(each, done) for each in value]
+    elif isinstance(value, dict):
+        result = {_key(key): _json(each, done) for key, each in value.items() if each is not None}
+    done[id(value)] = result
+    return result
 
 
 def _key(key: object) -> str:

@@ -1,7 +1,7 @@
 """Check manifests without a cluster: `ray-operator validate`.
 
 Owns: finding our resources in YAML files and what is said of them. Does not own: reading YAML
-(`yaml_of_kubectl`), schemas (`api.crds`) and rules (`api.validation`). Invariant: what passes here
+(`go_yaml`), schemas (`api.crds`) and rules (`api.validation`). Invariant: what passes here
 is accepted by an API server with the CRDs of this version; other kinds in the files are left alone.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pydantic
 
-from ray_operator import features, strict, yaml_of_kubectl
+from ray_operator import features, go_yaml, strict
 from ray_operator.api import base, crds
 from ray_operator.api.validation import kinds
 
@@ -62,7 +62,7 @@ def check(path: Path, enabled: features.Features) -> tuple[int, list[Finding]]:
     Raises OSError when the file can't be read.
     """
     try:
-        documents = yaml_of_kubectl.load_all(path.read_text())
+        documents = go_yaml.load_all(path.read_text())
     except ValueError as error:
         message = " ".join(str(error).split())
         return 0, [Finding(str(path), "", "", f"is no YAML: {message}")]

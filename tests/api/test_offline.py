@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_operator import features, offline, yaml_of_kubectl
+from ray_operator import features, go_yaml, offline
 from tests.support import cluster as clusters
 
 PLAIN_TEXTS = (
@@ -38,7 +38,7 @@ def test_plain_texts_are_what_kubectl_takes_them_for(api: clusters.Cluster) -> N
     header = "apiVersion: ray.io/v1\nkind: RayCluster\nmetadata: {name: texts}\nspec:\n"
     flags = ("create", "--dry-run=client", "--validate=ignore", "-o", "json", "-f", "-")
     sent = json.loads(api.kubectl(*flags, stdin=f"{header}{listed}"))["spec"]
-    ((read),) = yaml_of_kubectl.load_all(listed)
+    ((read),) = go_yaml.load_all(listed)
     of_kubectl = dict(zip(PLAIN_TEXTS, map(repr, sent), strict=True))
     ours = dict(zip(PLAIN_TEXTS, map(repr, read), strict=True))
     assert {text: each.removesuffix(".0") for text, each in ours.items()} == of_kubectl

@@ -6,13 +6,11 @@ unknown submission modes, missing entrypoints, resources that are no JSON.
 
 from collections.abc import Iterator, Mapping
 
-import yaml
-
-from ray_operator import features, names
+from ray_operator import features, go_yaml, names
 from ray_operator.api import cel, ray_resources, ray_version
 from ray_operator.api import rayjob as api
 from ray_operator.api.rules import FieldError, Rule
-from ray_operator.api.validation import deletion, groups, meta, raycluster, upgrade
+from ray_operator.api.validation import deletion, forms, groups, meta, raycluster, upgrade
 
 METADATA_VERSION = (2, 6, 0)
 
@@ -29,6 +27,9 @@ def spec_errors(
     spec: api.RayJobSpec, at: str, annotations: Mapping[str, str], enabled: features.Features
 ) -> Iterator[FieldError]:
     """Check the job spec at that path; the annotations are the outermost resource's."""
+    if malformed := _malformed(spec, at):
+        yield from malformed
+        return
     yield from _cluster(spec, at)
     yield from _submission(spec, at)
     yield from _entrypoint(spec, at)
@@ -42,6 +43,14 @@ def spec_errors(
         if auth is not None and auth.enable_k8s_token_auth:
             message = "works for a RayCluster only: use a secret"
             yield FieldError(f"{path}.authOptions.enableK8sTokenAuth", message, Rule.AUTH)
+
+
+def _malformed(spec: api.RayJobSpec, at: str) -> list[FieldError]:
+    template = spec.submitter_pod_template or {}
+    found = forms.errors(f"{at}.submitterPodTemplate", template, forms.POD_TEMPLATE)
+    if spec.ray_cluster_spec is not None:
+        found += forms.cluster(spec.ray_cluster_spec, f"{at}.rayClusterSpec")
+    return found
 
 
 def _cluster(spec: api.RayJobSpec, at: str) -> Iterator[FieldError]:
@@ -118,8 +127,8 @@ def needs_entrypoint(spec: api.RayJobSpec) -> bool:
 def is_mapping(text: str) -> bool:
     """Tell whether the YAML is a mapping, or nothing."""
     try:
-        return yaml.safe_load(text) is None or isinstance(yaml.safe_load(text), dict)
-    except yaml.YAMLError:
+        return all(isinstance(each, dict | None) for each in go_yaml.load_all(text))
+    except ValueError:
         return False
 
 
