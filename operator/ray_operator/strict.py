@@ -41,6 +41,10 @@ def _strict(node: Json) -> Json:
         strict["properties"] = {name: _strict(each) for name, each in node["properties"].items()}
         if not node.get("x-kubernetes-preserve-unknown-fields"):
             strict["additionalProperties"] = False
+        # What has a default needn't be given, though the field must be there.
+        strict["required"] = [
+            name for name in node.get("required", ()) if "default" not in node["properties"][name]
+        ]
     for key in ("items", "additionalProperties"):
         if isinstance(node.get(key), Mapping):
             strict[key] = _strict(node[key])

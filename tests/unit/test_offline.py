@@ -78,6 +78,12 @@ def test_what_the_schema_refuses(file: Path, changes: example.Json, said: str) -
     [
         ({"metadata/annotations": {"ray.io/ft-enabled": None}}, []),
         ({"spec/headGroupSpec/rayStartParams": None}, []),
+        ({f"{example.GROUP}/minReplicas": example.REMOVED}, []),
+        ({"metadata": {"generateName": "demo-"}}, []),
+        (
+            {"metadata": {"generateName": "a" * 49}},
+            ["metadata.generateName: is 54 characters long: use at most 53"],
+        ),
         (
             {"metadata/annotations": {"ray.io/ft-enabled": True}},
             ["metadata.annotations.ray.io/ft-enabled: True is no text: put it in quotes"],
@@ -95,7 +101,7 @@ def test_what_the_schema_refuses(file: Path, changes: example.Json, said: str) -
 )
 def test_what_the_api_server_sees_to(file: Path, changes: example.Json, said: list[str]) -> None:
     found = [
-        line.removeprefix("RayCluster/demo: ")
+        line.removeprefix("RayCluster/").removeprefix("demo").removeprefix(": ")
         for line in check(file, example.manifest("RayCluster", changes))
     ]
     assert len(found) == len(said)
