@@ -331,7 +331,6 @@ CASES: tuple[Case, ...] = (
         {"spec/networkPolicy": {"workerGroups": [{"groupName": "big"}]}},
         "spec.networkPolicy.workerGroups[0].groupName: 'big' is no worker group: use a groupName"
         " of the cluster",
-        "must be a groupName of workerGroupSpecs",
     ),
     Case(
         Rule.NETWORK_POLICY,
