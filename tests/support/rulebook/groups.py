@@ -174,7 +174,7 @@ CASES: tuple[Case, ...] = (
         "RayJob",
         {"spec/submitterPodTemplate": template()},
         {"spec/submitterPodTemplate": {"spec": {"containers": []}}},
-        "spec.submitterPodTemplate.spec.containers: is empty: add the container that runs Ray",
+        "spec.submitterPodTemplate.spec.containers: is empty: add the container that submits",
         "submitterPodTemplate has no container",
     ),
     Case(

@@ -84,7 +84,7 @@ def _submission(spec: api.RayJobSpec, at: str) -> Iterator[FieldError]:
         yield FieldError(f"{at}.backoffLimit", message, Rule.JOB_RETRY)
     if spec.submitter_pod_template is not None and mode == "K8sJobMode":
         path = f"{at}.submitterPodTemplate"
-        yield from groups.containers(path, spec.submitter_pod_template)
+        yield from groups.containers(path, spec.submitter_pod_template, does="submits")
     if mode != "SidecarMode":
         return
     for value, field in (
