@@ -6,6 +6,8 @@ wrong; an object stored with errors can always be changed elsewhere, released an
 Source: Kubernetes, `admission.k8s.io/v1`.
 """
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +15,7 @@ import msgspec
 import pydantic
 
 from ray_operator import features
-from ray_operator.api import base, raycluster, raycronjob, rayjob, rayservice
+from ray_operator.api import base, raycluster, raycronjob, rayjob, rayservice, rules
 from ray_operator.api.validation import kinds
 
 MODELS: Mapping[str, type[base.Resource]] = {
@@ -72,16 +74,38 @@ def review(body: bytes, enabled: features.Features) -> dict[str, Any]:
 def _judge(
     model: type[base.Resource], request: _Request, enabled: features.Features
 ) -> dict[str, Any]:
-    try:
-        now = kinds.check(model.model_validate_json(bytes(request.object)), enabled)
-    except pydantic.ValidationError as error:
-        return _refusal(str(error))
-    before = kinds.Checked([], [])
-    if request.old_object != NULL:
-        before = kinds.check(model.model_validate_json(bytes(request.old_object)), enabled)
-    new = [each for each in now.errors if each not in before.errors]
+    before = _checked(model, request.old_object, enabled)
+    now = _checked(model, request.object, enabled)
+    known = Counter(_without_indices(each) for each in before.errors)
+    new = []
+    for each in now.errors:
+        key = _without_indices(each)
+        if not known[key]:
+            new.append(each)
+        known[key] -= 1
     told = {"warnings": list(map(str, now.warnings))} if now.warnings else {}
     return {**told, **_refusal("; ".join(map(str, new)))} if new else told
+
+
+def _checked(
+    model: type[base.Resource], raw: msgspec.Raw, enabled: features.Features
+) -> kinds.Checked:
+    """Check an object; nothing is wrong with one that isn't there."""
+    if raw == NULL:
+        return kinds.Checked([], [])
+    try:
+        return kinds.check(model.model_validate_json(bytes(raw)), enabled)
+    except pydantic.ValidationError as error:
+        found = [
+            rules.FieldError(".".join(map(str, each["loc"])), each["msg"], rules.Rule.FORM)
+            for each in error.errors()
+        ]
+        return kinds.Checked(found, [])
+
+
+def _without_indices(error: rules.FieldError) -> rules.FieldError:
+    """Make the errors of an item equal that moved within its list."""
+    return error._replace(path=re.sub(r"\[\d+\]", "[]", error.path))
 
 
 def _refusal(message: str) -> dict[str, Any]:

@@ -22,7 +22,10 @@ class Schema:
 
     def __init__(self, schema: Json) -> None:
         """Take a schema as in a CRD."""
-        self._validator = jsonschema.Draft202012Validator(_strict(schema))
+        with_keys: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+            jsonschema.Draft202012Validator, {"x-kubernetes-list-map-keys": _duplicates}
+        )
+        self._validator: jsonschema.protocols.Validator = with_keys(_strict(schema))
 
     def errors(self, value: Any) -> Iterator[tuple[str, str]]:
         """Yield path and message of what an API server would refuse or drop."""
@@ -32,12 +35,16 @@ class Schema:
 
 
 def _strict(node: Json) -> Json:
-    """Turn a structural schema into a JSON schema that takes no unknown fields, and nulls."""
-    strict = {key: node[key] for key in node.keys() - {"default", "format", "description"}}
+    """Turn a structural schema into a JSON schema that takes no unknown fields."""
+    strict = {key: node[key] for key in node.keys() - {"format", "description"}}
     if "properties" in node:
         strict["properties"] = {name: _strict(each) for name, each in node["properties"].items()}
         if not node.get("x-kubernetes-preserve-unknown-fields"):
             strict["additionalProperties"] = False
+        # What has a default needn't be given, though the field must be there.
+        strict["required"] = [
+            name for name in node.get("required", ()) if "default" not in node["properties"][name]
+        ]
     for key in ("items", "additionalProperties"):
         if isinstance(node.get(key), Mapping):
             strict[key] = _strict(node[key])
@@ -46,6 +53,21 @@ def _strict(node: Json) -> Json:
     if node.get("type") == "object" and node.get("properties") == {}:
         strict.pop("additionalProperties", None)
     return strict
+
+
+def _duplicates(
+    _: Any, keys: list[str], instance: Any, schema: Mapping[str, Any]
+) -> Iterator[jsonschema.ValidationError]:
+    """Yield items of a list that its keys don't tell apart."""
+    defaults = {name: each.get("default") for name, each in schema["items"]["properties"].items()}
+    seen = set()
+    for index, item in enumerate(instance if isinstance(instance, list) else []):
+        if not isinstance(item, dict):
+            continue
+        key = ", ".join(f"{name} {item.get(name, defaults[name])!r}" for name in keys)
+        if key in seen:
+            yield jsonschema.ValidationError(f"appears twice: {key}", path=(index,))
+        seen.add(key)
 
 
 def _order(parts: Iterable[str | int]) -> list[tuple[bool, Any]]:
@@ -73,7 +95,7 @@ def _words(error: jsonschema.ValidationError) -> str:
         case "enum":
             return f"{instance!r} is unknown: use {', '.join(map(str, filter(None, wanted)))}"
         case "anyOf":
-            return f"{instance!r} must be a number or a text"
+            return f"{instance!r} must be a whole number or a text"
         case "type" if wanted == "string" and isinstance(instance, _NO_TEXT):
             return f"{instance} is no text: put it in quotes"
     return error.message

@@ -1,9 +1,8 @@
 """Tell users what is wrong with a spec: the same way for every kind.
 
 Owns: the events, and the condition of the kind's own type. Does not own: the rules
-(`api.validation`). Invariant: each generation of a spec is told of once, by event (twice when
-the operator's configuration makes it invalid later), and the condition says it for as long as it
-lasts.
+(`api.validation`). Invariant: what is wrong with a generation is told once, by event, and the
+condition says it for as long as it lasts.
 """
 
 from collections.abc import Sequence
@@ -34,13 +33,16 @@ def events(
 ) -> tuple[actions.Event, ...]:
     """Return the events about this generation, none when its condition has been written so.
 
-    Source: KubeRay 1.7, reasons such as `InvalidRayClusterSpec`.
+    Annotations and the operator's configuration make no generation, but what was right may be wrong
+    by them: the words tell. Source: KubeRay 1.7, reasons such as `InvalidRayClusterSpec`.
     """
     told = conditions.find(conditions.read(resource.status.get("conditions", ())), type_)
-    if told is not None and told.observed_generation == resource.metadata.generation:
-        is_news = told.status == "True" and bool(invalid)
-        if not is_news:
-            return ()
+    if (
+        told is not None
+        and told.observed_generation == resource.metadata.generation
+        and told.message == condition(type_, invalid).manifest()["message"]
+    ):
+        return ()
     return tuple(
         actions.Event(
             type="Warning",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ray_operator.api import crds
+from ray_operator.api import crds, kubernetes, options
 from tests.support import cluster as clusters
 from tests.support.rulebook import example
 
@@ -142,6 +142,32 @@ def contains(found: object, wanted: object, at: str = "spec") -> list[str]:
             for path in contains(one, other, f"{at}[{index}]")
         ]
     return [] if found == wanted else [at]
+
+
+def test_the_rules_can_be_afforded_for_the_largest_cluster(api: clusters.Cluster) -> None:
+    """A rule that costs more than an API server grants refuses whatever it was asked about."""
+    names = [f"{'group' * 10}-{index}" for index in range(options.GROUPS)]
+    labels = {f"example.com/label-{index}": "value" for index in range(20)}
+    group = {"template": example.template(), "labels": labels, "priority": 1}
+    changes = {
+        **example.V2,
+        example.HEAD_ENV: [{"name": f"V{index}"} for index in range(kubernetes.VARIABLES)],
+        "spec/workerGroupSpecs": [{"groupName": name, **group} for name in names],
+        "spec/networkPolicy": {"workerGroups": [{"groupName": name} for name in names]},
+        "spec/historyServerOptions": {"collectorOptions": example.S3},
+        "spec/tlsOptions": {"enabled": True},
+    }
+    assert api.dry_run(example.manifest("RayCluster", changes), namespace="default") == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spec_must_be_there_and_stay(api: clusters.Cluster, kind: str) -> None:
+    api.apply(example.manifest(kind, {}, name="specified"), "default")
+    found = read(api, kind, "specified")
+    nothing = {key: each for key, each in found.items() if key != "spec"}
+    assert "spec is missing" in api.dry_run(nothing, namespace="default", old=found)
+    nothing["metadata"] = {"name": "new"}
+    assert "spec is missing" in api.dry_run(nothing, namespace="default")
 
 
 def test_two_owners_scale_two_groups_without_conflict(api: clusters.Cluster) -> None:

@@ -202,7 +202,9 @@ class Cluster:
             raise CommandFailed(f"{method} {path}: {response.status} {answer['message']}")
         return answer
 
-    def dry_run(self, manifest: Json, *, namespace: str, old: Json | None = None) -> str:
+    def dry_run(
+        self, manifest: Json, *, namespace: str, old: Json | None = None, subresource: str = ""
+    ) -> str:
         """Ask whether one of our objects would be made, or `old` changed so; return the refusal.
 
         The empty text means that it would. Unknown fields are refused too.
@@ -210,6 +212,7 @@ class Cluster:
         plural = f"{manifest['kind'].lower()}s"
         path = f"/apis/{manifest['apiVersion']}/namespaces/{namespace}/{plural}"
         path = f"{path}/{manifest['metadata']['name']}" if old else path
+        path = f"{path}/{subresource}" if subresource else path
         status, answer = self._dry_run("PUT" if old else "POST", path, manifest)
         return "" if status < 300 else str(answer["message"])
 

@@ -44,6 +44,19 @@ def test_only_what_a_change_makes_wrong_is_refused() -> None:
     assert "runtimeEnvYAML" not in message
 
 
+def test_an_error_may_move_with_its_group_but_not_be_repeated() -> None:
+    def groups(*names: str) -> Any:
+        template = example.template()
+        listed = [{"groupName": name, "template": template} for name in names]
+        return example.manifest("RayCluster", {"spec/workerGroupSpecs": listed})
+
+    old = groups("good", "a b")
+    assert answer(groups("a b"), old, "RayCluster")["allowed"] is True
+    message = answer(groups("a b", "good", "c d"), old, "RayCluster")["status"]["message"]
+    assert message.startswith("spec.workerGroupSpecs[2].groupName: 'c d'")
+    assert ";" not in message
+
+
 def test_nothing_holds_up_a_deletion() -> None:
     going = {**BAD, "metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
     assert answer(going, GOOD)["allowed"] is True
@@ -51,7 +64,12 @@ def test_nothing_holds_up_a_deletion() -> None:
 
 
 def test_a_model_that_can_not_be_read_is_refused() -> None:
-    assert answer({"metadata": {"name": "a"}, "spec": {"suspend": "perhaps"}})["allowed"] is False
+    unreadable = {"metadata": {"name": "a"}, "spec": {"suspend": "perhaps"}}
+    assert answer(unreadable)["status"]["message"] == (
+        "spec.suspend: Input should be a valid boolean, unable to interpret input"
+    )
+    assert answer(unreadable, unreadable)["allowed"] is True
+    assert answer(GOOD, unreadable)["allowed"] is True
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"request": {"uid": "1"}}'])

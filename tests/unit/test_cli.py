@@ -227,7 +227,10 @@ def test_bad_flags_end_the_start(
         (
             "WAIT_GCS_READY_RESOURCES",
             '{"limits": {"memory": []}}',
-            ': limits.memory: [] must be a number or a text; give resources as in {"limits": ',
+            (
+                ": limits.memory: [] must be a whole number or a text; give resources as in"
+                ' {"limits": '
+            ),
         ),
     ],
 )

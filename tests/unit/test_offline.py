@@ -59,7 +59,7 @@ def test_a_rule(file: Path, case: example.Case) -> None:
             {"spec/headGroupSpec/template/spec/containers/0/resources": {"limits": {"cpu": []}}},
             (
                 "spec.headGroupSpec.template.spec.containers[0].resources.limits.cpu: [] must be a"
-                " number or a text"
+                " whole number or a text"
             ),
         ),
     ],
@@ -71,6 +71,41 @@ def test_what_the_schema_refuses(file: Path, changes: example.Json, said: str) -
         if not line.endswith(")")
     ]
     assert found.startswith(f"RayCluster/demo: {said}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metadata/annotations": {"ray.io/ft-enabled": None}}, []),
+        ({"spec/headGroupSpec/rayStartParams": None}, []),
+        ({f"{example.GROUP}/minReplicas": example.REMOVED}, []),
+        ({"metadata": {"generateName": "demo-"}}, []),
+        (
+            {"metadata": {"generateName": "a" * 49}},
+            ["metadata.generateName: is 54 characters long: use at most 53"],
+        ),
+        (
+            {"metadata/annotations": {"ray.io/ft-enabled": True}},
+            ["metadata.annotations.ray.io/ft-enabled: True is no text: put it in quotes"],
+        ),
+        (
+            {"metadata/creationTimestamp": "soon"},
+            ["metadata.creationTimestamp: Input should be a valid datetime"],
+        ),
+        ({"spec": example.REMOVED}, ["missing field 'spec'"]),
+        (
+            {example.HEAD_ENV: example.env("A") * 2},
+            ["spec.headGroupSpec.template.spec.containers[0].env[1]: appears twice: name 'A'"],
+        ),
+    ],
+)
+def test_what_the_api_server_sees_to(file: Path, changes: example.Json, said: list[str]) -> None:
+    found = [
+        line.removeprefix("RayCluster/").removeprefix("demo").removeprefix(": ")
+        for line in check(file, example.manifest("RayCluster", changes))
+    ]
+    assert len(found) == len(said)
+    assert all(map(str.startswith, found, said))
 
 
 def test_other_kinds_are_left_alone_and_lists_are_looked_into(file: Path) -> None:
@@ -91,8 +126,9 @@ def test_an_unknown_kind_or_version(file: Path) -> None:
     ]
 
 
-def test_what_is_no_yaml(file: Path) -> None:
-    file.write_text("a: [")
+@pytest.mark.parametrize("text", ["a: [", "&a [*a]", "a: " + "[" * 9999, f"a: {'9' * 9999}"])
+def test_what_is_no_yaml(file: Path, text: str) -> None:
+    file.write_text(text)
     count, (finding,) = offline.check(file, example.ALL)
     assert (count, finding.message.startswith("is no YAML: ")) == (0, True)
 

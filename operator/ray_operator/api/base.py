@@ -104,6 +104,7 @@ class Metadata(Model):
     """The part of ObjectMeta that the operator reads; other keys are kept."""
 
     name: str = ""
+    generate_name: str = ""
     namespace: str = ""
     uid: str = ""
     generation: int = 0

@@ -3,7 +3,8 @@
 Owns: the form of such a rule and the building blocks of expressions. Does not own: the rules,
 which stand beside their Python in `validation`; nor what fields carry by themselves (bounds,
 enumerations, patterns). Invariant: an expression refuses nothing that the Python of the same rule
-accepts.
+accepts, and it can be evaluated whatever was stored by older definitions: one that can't refuses
+every later update, even the removal of a finalizer.
 """
 
 from typing import NamedTuple
@@ -63,13 +64,18 @@ def variable(container: str, *wanted: str, literal: tuple[str, ...] = ()) -> str
     """Tell whether a container sets one of the variables (to one of the values)."""
     value = f" && has(e.value) && e.value in {listed(literal)}" if literal else ""
     test = f"e.name in {listed(wanted)}{value}"
-    return f"has({container}.env) && {container}.env.exists(e, {test})"
+    return f"{_there(container)}has({container}.env) && {container}.env.exists(e, {test})"
 
 
 def mount(container: str, name: str, path: str) -> str:
     """Tell whether a container has a mount of that name or path."""
     test = f"m.name == '{name}' || m.mountPath == '{path}'"
-    return f"has({container}.volumeMounts) && {container}.volumeMounts.exists(m, {test})"
+    mounts = f"{container}.volumeMounts"
+    return f"{_there(container)}has({mounts}) && {mounts}.exists(m, {test})"
+
+
+def _there(container: str) -> str:
+    return f"{given(*_HEAD_CONTAINERS)} && " if container == HEAD else ""
 
 
 def since(least: tuple[int, int, int], at: str = "self.rayVersion") -> str:
@@ -85,6 +91,7 @@ def since(least: tuple[int, int, int], at: str = "self.rayVersion") -> str:
 GROUPS = ("HeadGroupSpec", "WorkerGroupSpec")
 CLUSTER = ("RayClusterSpec",)
 JOB = ("RayJobSpec",)
+_HEAD_CONTAINERS = ("headGroupSpec", "template", "spec", "containers")
 HEAD = "self.headGroupSpec.template.spec.containers[0]"
 HEAD_ENV = ".headGroupSpec.template.spec.containers"
 WORKERS = "has(self.workerGroupSpecs) && self.workerGroupSpecs"

@@ -62,6 +62,14 @@ EXPRESSIONS: tuple[cel.Cel, ...] = (
 )
 
 
+_SPEC_REQUIRED: base.Json = {
+    "rule": "has(self.spec) || (oldSelf.hasValue() && !has(oldSelf.value().spec))",
+    "message": "spec is missing",
+    "optionalOldSelf": True,
+}
+"""Instead of `required`, which would keep finalizers on what was stored without."""
+
+
 class Column(NamedTuple):
     """A column of `kubectl get`; `wide` ones show with `-o wide` only."""
 
@@ -104,7 +112,6 @@ class Kind(NamedTuple):
         return {
             **described,
             "type": "object",
-            "required": ["spec"],
             "properties": {
                 "apiVersion": {"type": "string"},
                 "kind": {"type": "string"},
@@ -113,7 +120,7 @@ class Kind(NamedTuple):
                 # Other controllers may write there too.
                 "status": {**status, "x-kubernetes-preserve-unknown-fields": True},
             },
-            **({"x-kubernetes-validations": rules} if rules else {}),
+            **({"x-kubernetes-validations": [_SPEC_REQUIRED, *rules]} if rules else {}),
         }
 
 

@@ -17,6 +17,7 @@ class Rule(enum.StrEnum):
     NAME_FORM = "name-form"
     MANAGED_BY = "managed-by"
     FEATURE_GATE = "feature-gate"
+    FORM = "form"
     # Groups of a cluster, and their Pods.
     CONTAINERS = "containers"
     CONTAINER_NAME = "container-name"

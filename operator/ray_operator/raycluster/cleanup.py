@@ -123,7 +123,8 @@ def _remove(
 
 def _timeout(cluster: api.RayCluster) -> timedelta:
     text = cluster.metadata.annotations.get(TIMEOUT_ANNOTATION, "")
-    seconds = int(text) if text.isascii() and text.isdigit() else 0
+    is_number = text.isascii() and text.isdigit() and len(text) < 10  # more overflows dates
+    seconds = int(text) if is_number else 0
     return timedelta(seconds=seconds) if seconds else TIMEOUT
 
 

@@ -115,6 +115,50 @@ CASES: tuple[Case, ...] = (
         warns=True,
         gates=frozenset(),
     ),
+    *(
+        Case(Rule.FORM, kind, good, bad, says, "must be of type")
+        for kind, good, bad, says in (
+            (
+                "RayCluster",
+                {HEAD_ENV: env("A")},
+                {HEAD_ENV: "A"},
+                "spec.headGroupSpec.template.spec.containers[0].env: must be a list",
+            ),
+            (
+                "RayCluster",
+                {f"{GROUP}/template/spec/volumes": [{"name": "a"}]},
+                {f"{GROUP}/template/spec/volumes": ["a"]},
+                ("spec.workerGroupSpecs[0].template.spec.volumes[0]: must be an object of fields"),
+            ),
+            (
+                "RayCluster",
+                {OPTIONS: {"env": env("A")}},
+                {OPTIONS: {"env": [{"name": 1}]}},
+                "spec.autoscalerOptions.env[0].name: must be a text",
+            ),
+            (
+                "RayJob",
+                {"spec/submitterPodTemplate": template(command=["a"])},
+                {"spec/submitterPodTemplate": template(command="a")},
+                "spec.submitterPodTemplate.spec.containers[0].command: must be a list",
+            ),
+            (
+                "RayService",
+                {"spec/serveService": {"metadata": {"labels": {}}}},
+                {"spec/serveService": {"metadata": "a"}},
+                "spec.serveService.metadata: must be an object of fields",
+            ),
+            (
+                "RayCronJob",
+                {},
+                {"spec/jobTemplate/rayClusterSpec/headGroupSpec/headService": {"spec": []}},
+                (
+                    "spec.jobTemplate.rayClusterSpec.headGroupSpec.headService.spec: must be an"
+                    " object of fields"
+                ),
+            ),
+        )
+    ),
     # Groups.
     Case(
         Rule.CONTAINERS,
@@ -130,7 +174,7 @@ CASES: tuple[Case, ...] = (
         "RayJob",
         {"spec/submitterPodTemplate": template()},
         {"spec/submitterPodTemplate": {"spec": {"containers": []}}},
-        "spec.submitterPodTemplate.spec.containers: is empty: add the container that runs Ray",
+        "spec.submitterPodTemplate.spec.containers: is empty: add the container that submits",
         "submitterPodTemplate has no container",
     ),
     Case(

@@ -163,7 +163,7 @@ _RUNNING = (
     Case(
         Rule.JOB_RUNTIME_ENV,
         "RayJob",
-        {"spec/runtimeEnvYAML": "# none"},
+        {"spec/runtimeEnvYAML": "env_vars: {SINCE: 2024-13-45}"},
         {"spec/runtimeEnvYAML": "a: [b"},
         "spec.runtimeEnvYAML: is no YAML mapping: write it like 'pip: [requests]'",
     ),

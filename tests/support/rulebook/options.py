@@ -175,7 +175,7 @@ CASES: tuple[Case, ...] = (
         Rule.UPGRADE_STRATEGY,
         "RayCluster",
         rolling(maxUnavailable=0, maxSurge="1%", replaceHead="Always"),
-        rolling(maxUnavailable=0, maxSurge="0%", replaceHead="Always"),
+        rolling(maxUnavailable=0, maxSurge="00%", replaceHead="Always"),
         "spec.upgradeStrategy.rollingUpdate: lets nothing happen: allow a maxUnavailable or a"
         " maxSurge above 0",
         "allow a maxUnavailable or a maxSurge above 0",
@@ -242,14 +242,20 @@ CASES: tuple[Case, ...] = (
             "RayCluster",
             {"spec/authOptions": given, "spec/rayVersion": good},
             {"spec/authOptions": given, "spec/rayVersion": bad},
-            f"spec.authOptions.mode: needs Ray {least} or newer: set rayVersion to the version of"
-            " the image",
+            f"spec.authOptions.{field}: needs Ray {least} or newer: set rayVersion to the version"
+            " of the image",
             f"needs Ray {least} or newer",
         )
-        for given, good, bad, least in (
-            ({"mode": "token"}, "2.52.0", "2.51.9", "2.52.0"),
-            ({"mode": "token"}, "3.0", "nightly", "2.52.0"),
-            ({"mode": "token", "enableK8sTokenAuth": True}, "2.55.0.dev0", "2.54.0", "2.55.0"),
+        for given, good, bad, least, field in (
+            ({"mode": "token"}, "2.52.0", "2.51.9", "2.52.0", "mode"),
+            ({"mode": "token"}, "3.0", "nightly", "2.52.0", "mode"),
+            *(
+                (given, "2.55.0.dev0", "2.54.0", "2.55.0", "enableK8sTokenAuth")
+                for given in (
+                    {"mode": "token", "enableK8sTokenAuth": True},
+                    {"enableK8sTokenAuth": True},
+                )
+            ),
         )
     ),
     Case(
@@ -331,7 +337,6 @@ CASES: tuple[Case, ...] = (
         {"spec/networkPolicy": {"workerGroups": [{"groupName": "big"}]}},
         "spec.networkPolicy.workerGroups[0].groupName: 'big' is no worker group: use a groupName"
         " of the cluster",
-        "must be a groupName of workerGroupSpecs",
     ),
     Case(
         Rule.NETWORK_POLICY,

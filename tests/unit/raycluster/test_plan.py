@@ -89,17 +89,27 @@ def test_a_bad_name_is_told_of_by_its_own_reason() -> None:
 
 def test_a_generation_is_told_of_once() -> None:
     groups = [builders.group("twice"), builders.group("twice")]
-    said = {"type": "RayClusterSpecValid", "status": "False", "observedGeneration": 2}
+    invalid = rules.errors(builders.raycluster(groups=groups))
+    said = {
+        "type": "RayClusterSpecValid",
+        "status": "False",
+        "observedGeneration": 2,
+        "message": "; ".join(map(str, invalid)),
+    }
 
-    def decided(generation: int) -> actions.Plan:
-        metadata = {"generation": generation}
+    def decided(**metadata: Any) -> actions.Plan:
         status = {"conditions": [said]}
         return decide(
-            builders.raycluster(groups=groups, metadata=metadata, status=status), service=False
+            builders.raycluster(
+                groups=groups, metadata=metadata, status=status, gcsFaultToleranceOptions={}
+            ),
+            service=False,
         )
 
-    assert decided(2).events == ()
-    assert len(decided(3).events) == 1
+    assert decided(generation=2).events == ()
+    assert len(decided(generation=3).events) == 1
+    # Annotations have no generation.
+    assert len(decided(generation=2, annotations={"ray.io/ft-enabled": "true"}).events) == 2
 
 
 def test_what_only_deserves_a_warning_goes_on() -> None:

@@ -118,7 +118,11 @@ def _restarting(spec: api.RayClusterSpec, at: str, *, everywhere: bool) -> Itera
 _V2_OPTION = cel.is_("v2", "autoscalerOptions", "version")
 _V2_SWITCH = cel.variable(cel.HEAD, V2_SWITCH, literal=("1", "true"))
 _IS_V2 = f"(({_V2_OPTION}) || ({_V2_SWITCH}))"
-_RESTARTS = "has({0}.template.spec.restartPolicy) && {0}.template.spec.restartPolicy != 'Never'"
+_POLICY = ("template", "spec", "restartPolicy")
+
+
+def _restarts(group: str) -> str:
+    return f"{cel.given(*_POLICY, at=group)} && {group}.{'.'.join(_POLICY)} != 'Never'"
 
 
 def expressions() -> Iterator[cel.Cel]:
@@ -164,8 +168,8 @@ def expressions() -> Iterator[cel.Cel]:
         f"remove {V2_SWITCH} of the head: autoscalerOptions.version decides",
         cel.HEAD_ENV,
     )
-    restarts = f"({_RESTARTS.format('self.headGroupSpec')}) || ({cel.WORKERS}.exists(g, "
-    restarts += f"{_RESTARTS.format('g')}))"
+    restarts = f"({_restarts('self.headGroupSpec')})"
+    restarts += f" || ({cel.WORKERS}.exists(g, {_restarts('g')}))"
     yield cel.Cel(
         Rule.AUTOSCALER_RESTART_POLICY,
         cel.CLUSTER,

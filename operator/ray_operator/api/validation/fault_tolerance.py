@@ -181,20 +181,22 @@ def expressions() -> Iterator[cel.Cel]:
         "redisAddress, redisUsername, redisPassword and externalStorageNamespace are for the"
         " backend redis: remove them",
     )
-    claim = " || ".join(f"has(self.{each})" for each in ("size", "accessModes"))
     yield cel.Cel(
         Rule.FT_STORAGE,
         ("GcsStorage",),
-        cel.refuse(cel.given("claimName"), f"{claim} || ({cel.given('storageClassName')})"),
+        cel.refuse(
+            cel.given("claimName"),
+            f"has(self.size) || ({cel.given('storageClassName')}) || ({cel.given('accessModes')})",
+        ),
         "size, storageClassName and accessModes describe a claim to make, but claimName names"
         " one: keep one of the two",
         ".claimName",
     )
-    volumes = "self.headGroupSpec.template.spec.volumes"
+    volumes = ("headGroupSpec", "template", "spec", "volumes")
     reserved = (
         f"({cel.variable(cel.HEAD, *STORAGE_VARIABLES)})"
         f" || ({cel.mount(cel.HEAD, VOLUME, MOUNT_PATH)})"
-        f" || (has({volumes}) && {volumes}.exists(v, v.name == '{VOLUME}'))"
+        f" || ({cel.has(*volumes)} && self.{'.'.join(volumes)}.exists(v, v.name == '{VOLUME}'))"
     )
     yield cel.Cel(
         Rule.FT_STORAGE,

@@ -33,12 +33,12 @@ def workers(spec: api.RayClusterSpec, at: str) -> Iterator[tuple[str, api.Worker
         yield f"{at}.workerGroupSpecs[{index}]", group
 
 
-def containers(path: str, template: base.Json) -> Iterator[FieldError]:
-    """Check the containers of a Pod template at that path."""
+def containers(path: str, template: base.Json, *, does: str = "runs Ray") -> Iterator[FieldError]:
+    """Check the containers of a Pod template at that path; the first does what it is made for."""
     listed = (template.get("spec") or {}).get("containers") or []
     if not listed:
         yield FieldError(
-            f"{path}.spec.containers", "is empty: add the container that runs Ray", Rule.CONTAINERS
+            f"{path}.spec.containers", f"is empty: add the container that {does}", Rule.CONTAINERS
         )
     for index, container in enumerate(listed):
         yield from _container(f"{path}.spec.containers[{index}]", container)

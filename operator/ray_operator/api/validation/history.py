@@ -92,6 +92,11 @@ def _is_set(env: list[base.Json], name: str) -> bool:
     return bool(found.get("value") or found.get("valueFrom"))
 
 
+def _named(group: str) -> str:
+    containers = f"{group}.template.spec.containers"
+    return f"has({group}.template.spec) && {containers}.exists(c, c.name == '{CONTAINER}')"
+
+
 def expressions() -> Iterator[cel.Cel]:
     """Yield the rules for the API server."""
     yield cel.Cel(
@@ -135,14 +140,12 @@ def expressions() -> Iterator[cel.Cel]:
                 f"add {variable} to env: STORAGE_BACKEND {spelling} needs it",
                 ".env",
             )
-    named = f"exists(c, c.name == '{CONTAINER}')"
-    head = f"self.headGroupSpec.template.spec.containers.{named}"
     yield cel.Cel(
         Rule.HISTORY_SERVER,
         cel.CLUSTER,
         cel.refuse(
             "has(self.historyServerOptions)",
-            f"{head} || ({cel.WORKERS}.exists(g, g.template.spec.containers.{named}))",
+            f"({_named('self.headGroupSpec')}) || ({cel.WORKERS}.exists(g, {_named('g')}))",
         ),
         f"rename the container {CONTAINER}: the operator adds one of that name",
     )

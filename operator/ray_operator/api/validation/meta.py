@@ -12,6 +12,8 @@ from ray_operator.api.rules import FieldError, Rule
 NAME_LENGTHS = {"RayCluster": 53, "RayJob": 47, "RayService": 47, "RayCronJob": 36}
 """63 of a Service name less `-serve-svc`; less a cluster's suffix; less a run's."""
 
+_SUFFIX = "x" * 5
+"""Stands for what the API server adds to a generated name."""
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _SUBDOMAIN = re.compile(
@@ -26,17 +28,19 @@ LABEL_WORDS = (
 
 def name(kind: str, metadata: base.Metadata) -> Iterator[FieldError]:
     """Check the name of a resource."""
-    given, most = metadata.name, NAME_LENGTHS[kind]
+    given, most, path = metadata.name, NAME_LENGTHS[kind], "metadata.name"
+    if metadata.generate_name and not given:  # not applied yet
+        given, path = f"{metadata.generate_name}{_SUFFIX}", "metadata.generateName"
     if len(given) > most:
         yield FieldError(
-            "metadata.name",
+            path,
             f"is {len(given)} characters long: use at most {most}, since names of Services are"
             " made of it",
             Rule.NAME_LENGTH,
         )
     if not _NAME.fullmatch(given):
         yield FieldError(
-            "metadata.name",
+            path,
             f"{given!r} must start with a lower-case letter, end with a letter or digit, and hold"
             " only lower-case letters, digits and '-'",
             Rule.NAME_FORM,
@@ -68,8 +72,8 @@ def is_dns_label(text: str) -> bool:
 def expressions(kind: str) -> Iterator[cel.Cel]:
     """Yield the rules for the API server, about the whole resource.
 
-    Names can't change, so only new objects are looked at: what was stored earlier, by whatever
-    rules, can always be updated and deleted.
+    Only new objects are looked at: what was stored earlier, by whatever rules, can always be
+    updated and deleted.
     """
     most, new = NAME_LENGTHS[kind], "oldSelf.hasValue() || "
     yield cel.Cel(

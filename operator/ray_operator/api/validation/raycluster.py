@@ -11,6 +11,7 @@ from ray_operator.api.rules import FieldError, Rule
 from ray_operator.api.validation import (
     autoscaling,
     fault_tolerance,
+    forms,
     groups,
     history,
     meta,
@@ -33,6 +34,8 @@ def errors(
 
 def warnings(cluster: api.RayCluster) -> list[FieldError]:
     """List what works, and hardly as meant."""
+    if forms.cluster(cluster.spec, "spec"):
+        return []
     return [*autoscaling.warnings(cluster.spec, "spec"), *_serve_port(cluster)]
 
 
@@ -53,6 +56,9 @@ def spec_errors(
     enabled: features.Features,
 ) -> Iterator[FieldError]:
     """Check the cluster spec at that path; the annotations are the outermost resource's."""
+    if malformed := forms.cluster(spec, at):
+        yield from malformed
+        return
     yield from groups.errors(spec, at)
     yield from autoscaling.errors(spec, at, enabled)
     yield from fault_tolerance.errors(spec, at, annotations, enabled)

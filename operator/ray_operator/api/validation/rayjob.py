@@ -6,13 +6,11 @@ unknown submission modes, missing entrypoints, resources that are no JSON.
 
 from collections.abc import Iterator, Mapping
 
-import yaml
-
-from ray_operator import features, names
+from ray_operator import features, go_yaml, names
 from ray_operator.api import cel, ray_resources, ray_version
 from ray_operator.api import rayjob as api
 from ray_operator.api.rules import FieldError, Rule
-from ray_operator.api.validation import deletion, groups, meta, raycluster, upgrade
+from ray_operator.api.validation import deletion, forms, groups, meta, raycluster, upgrade
 
 METADATA_VERSION = (2, 6, 0)
 
@@ -29,6 +27,9 @@ def spec_errors(
     spec: api.RayJobSpec, at: str, annotations: Mapping[str, str], enabled: features.Features
 ) -> Iterator[FieldError]:
     """Check the job spec at that path; the annotations are the outermost resource's."""
+    if malformed := _malformed(spec, at):
+        yield from malformed
+        return
     yield from _cluster(spec, at)
     yield from _submission(spec, at)
     yield from _entrypoint(spec, at)
@@ -42,6 +43,14 @@ def spec_errors(
         if auth is not None and auth.enable_k8s_token_auth:
             message = "works for a RayCluster only: use a secret"
             yield FieldError(f"{path}.authOptions.enableK8sTokenAuth", message, Rule.AUTH)
+
+
+def _malformed(spec: api.RayJobSpec, at: str) -> list[FieldError]:
+    template = spec.submitter_pod_template or {}
+    found = forms.errors(f"{at}.submitterPodTemplate", template, forms.POD_TEMPLATE)
+    if spec.ray_cluster_spec is not None:
+        found += forms.cluster(spec.ray_cluster_spec, f"{at}.rayClusterSpec")
+    return found
 
 
 def _cluster(spec: api.RayJobSpec, at: str) -> Iterator[FieldError]:
@@ -75,7 +84,7 @@ def _submission(spec: api.RayJobSpec, at: str) -> Iterator[FieldError]:
         yield FieldError(f"{at}.backoffLimit", message, Rule.JOB_RETRY)
     if spec.submitter_pod_template is not None and mode == "K8sJobMode":
         path = f"{at}.submitterPodTemplate"
-        yield from groups.containers(path, spec.submitter_pod_template)
+        yield from groups.containers(path, spec.submitter_pod_template, does="submits")
     if mode != "SidecarMode":
         return
     for value, field in (
@@ -118,8 +127,8 @@ def needs_entrypoint(spec: api.RayJobSpec) -> bool:
 def is_mapping(text: str) -> bool:
     """Tell whether the YAML is a mapping, or nothing."""
     try:
-        return yaml.safe_load(text) is None or isinstance(yaml.safe_load(text), dict)
-    except yaml.YAMLError:
+        return all(isinstance(each, dict | None) for each in go_yaml.load_all(text))
+    except ValueError:
         return False
 
 
@@ -159,11 +168,11 @@ def expressions() -> Iterator[cel.Cel]:
     selector = cel.given("clusterSelector")
     retries = "has(self.backoffLimit) && self.backoffLimit > 0"
     sidecar = "self.submissionMode == 'SidecarMode'"
-    head_policy = "self.rayClusterSpec.headGroupSpec.template.spec.restartPolicy"
-    command = "self.submitterPodTemplate.spec.containers[0].command"
+    head_policy = ("rayClusterSpec", "headGroupSpec", "template", "spec", "restartPolicy")
+    submitters = ("submitterPodTemplate", "spec", "containers")
     has_command = (
-        "self.submissionMode == 'K8sJobMode' && has(self.submitterPodTemplate.spec)"
-        f" && has({command}) && size({command}) > 0"
+        f"self.submissionMode == 'K8sJobMode' && {cel.given(*submitters)}"
+        f" && {cel.given('command', at='self.submitterPodTemplate.spec.containers[0]')}"
     )
     label = names.CLUSTER_LABEL
     table = (
@@ -224,9 +233,7 @@ def expressions() -> Iterator[cel.Cel]:
         (
             Rule.JOB_SUBMITTER,
             cel.refuse(
-                sidecar,
-                "has(self.rayClusterSpec)",
-                f"has({head_policy}) && {head_policy} != 'Never'",
+                sidecar, cel.given(*head_policy), f"self.{'.'.join(head_policy)} != 'Never'"
             ),
             "restartPolicy of the head must be Never, or unset, in SidecarMode",
             ".rayClusterSpec",
@@ -245,8 +252,7 @@ def expressions() -> Iterator[cel.Cel]:
             cel.refuse(
                 "self.submissionMode == 'K8sJobMode'",
                 "has(self.submitterPodTemplate)",
-                "!(has(self.submitterPodTemplate.spec)"
-                " && size(self.submitterPodTemplate.spec.containers) > 0)",
+                f"!({cel.given(*submitters)})",
             ),
             "submitterPodTemplate has no container: add the one that submits",
             ".submitterPodTemplate",

@@ -7,13 +7,11 @@ YAML mapping.
 
 from collections.abc import Iterator
 
-import yaml
-
-from ray_operator import features, names
+from ray_operator import features, go_yaml, names
 from ray_operator.api import cel, duration
 from ray_operator.api import rayservice as api
 from ray_operator.api.rules import FieldError, Rule
-from ray_operator.api.validation import meta, raycluster, upgrade
+from ray_operator.api.validation import forms, meta, raycluster, upgrade
 
 INCREMENTAL = "NewClusterWithIncrementalUpgrade"
 
@@ -22,7 +20,11 @@ def errors(
     service: api.RayService, enabled: features.Features = features.DEFAULT
 ) -> list[FieldError]:
     """List all that is wrong, with the feature gates that are on."""
-    return [
+    malformed = [
+        *forms.cluster(service.spec.ray_cluster_config, "spec.rayClusterConfig"),
+        *forms.errors("spec.serveService", service.spec.serve_service or {}, forms.SERVICE),
+    ]
+    return malformed or [
         *meta.name("RayService", service.metadata),
         *_timeout(service),
         *_cluster(service, enabled),
@@ -128,8 +130,8 @@ def _rest(spec: api.RayServiceSpec) -> Iterator[FieldError]:
 def _config(spec: api.RayServiceSpec) -> object:
     """Read the configuration; its text when it is no YAML."""
     try:
-        return yaml.safe_load(spec.serve_config_v2)
-    except yaml.YAMLError:
+        return next(iter(go_yaml.load_all(spec.serve_config_v2)), None)
+    except ValueError:
         return spec.serve_config_v2
 
 

@@ -39,7 +39,7 @@ def _rolling(given: options.RollingUpdate, path: str, type_: str | None) -> Iter
         if value is not None and not _is_count(value):
             message = f"is {value!r}: use a number such as 1, or a percentage such as 25%"
             yield FieldError(f"{path}.{name}", message, Rule.UPGRADE_STRATEGY)
-    if all(value is not None and str(value).rstrip("%") == "0" for value in counts.values()):
+    if all(value is not None and not str(value).strip("0%") for value in counts.values()):
         message = "lets nothing happen: allow a maxUnavailable or a maxSurge above 0"
         yield FieldError(path, message, Rule.UPGRADE_STRATEGY)
     if given.replace_head and given.replace_head not in options.REPLACE_HEAD:

@@ -1,0 +1,15 @@
+"""What users of KubeRay have in their files: a server takes it, and nothing is said of it."""
+
+from pathlib import Path
+
+from ray_operator import features, offline
+from tests.support import cluster as clusters
+
+FILE = Path(__file__).with_name("typical.yaml")
+
+
+def test_files_of_users_are_fine(api: clusters.Cluster) -> None:
+    count, findings = offline.check(FILE, features.DEFAULT)
+    assert list(map(str, findings)) == []
+    made = api.kubectl("create", "--dry-run=server", "-f", str(FILE))
+    assert made.count("created") == count > 0
