@@ -14,7 +14,7 @@ from ray_operator.raycluster import backoff
 from tests.unit import builders
 from tests.unit.raycluster import world as worlds
 
-HOURS = timedelta(hours=2)
+LONG = timedelta(minutes=30)
 WINDOW = timedelta(minutes=10)
 HASH = "same"
 
@@ -43,12 +43,17 @@ def fail(world: worlds.World, *, node_type: str, at: datetime, **fields: Any) ->
 
 
 def creations(
-    cluster: api.RayCluster, node_type: str, *, lives: timedelta = timedelta(), **fields: Any
+    cluster: api.RayCluster,
+    node_type: str,
+    *,
+    lives: timedelta = timedelta(),
+    during: timedelta = LONG,
+    **fields: Any,
 ) -> list[timedelta]:
     """Return when Pods of one type were made, each of which fails after it lived that long."""
     world = worlds.World(age=timedelta())
     made: dict[str, datetime] = {}
-    while world.now < builders.NOW + HOURS:
+    while world.now < builders.NOW + during:
         for _ in range(10):
             todo = worlds.decide(cluster, world)
             after = world.apply(todo.actions).say(cluster).settle()
@@ -103,7 +108,8 @@ def test_what_the_cluster_did_to_a_pod_is_not_counted(
     case: tuple[api.RayCluster, str, int], fields: dict[str, Any]
 ) -> None:
     cluster, node_type, _ = case
-    moments = sorted(set(creations(cluster, node_type, **fields)))
+    during = timedelta(minutes=3)
+    moments = sorted(set(creations(cluster, node_type, during=during, **fields)))
     assert set(waits(moments)) == {timedelta(seconds=10)}
 
 
