@@ -13,13 +13,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import aiohttp
-import msgspec
 import prometheus_client
 
 from ray_operator import (
@@ -31,7 +29,6 @@ from ray_operator import (
     errors,
     events,
     handlers,
-    informers,
     inventory,
     kube,
     leader,
@@ -40,7 +37,6 @@ from ray_operator import (
     lookups,
     names,
     observe,
-    pod_events,
     pollers,
     reconcile,
     records,
@@ -48,23 +44,15 @@ from ray_operator import (
     rivals,
     served,
     server,
-    wire,
+    stores,
     workqueue,
 )
 from ray_operator.api import crds, structural
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import cleanup, inquiry, plan, status, transitions
+from ray_operator.raycluster import inquiry, plan, status, transitions
 
 DRAIN = timedelta(seconds=20)
 RETRY_SECONDS = 2.0
-WATCHED_BY_LABEL = (
-    records.SECRETS,
-    records.INGRESSES,
-    records.SERVICE_ACCOUNTS,
-    records.ROLES,
-    records.ROLE_BINDINGS,
-)
-"""Children of which only the metadata matters."""
 
 _log = logging.getLogger("ray_operator")
 
@@ -174,13 +162,7 @@ class Operator:
         prometheus_client.REGISTRY.register(self._queue)
         if command.enable_metrics:
             prometheus_client.REGISTRY.register(inventory.RayClusters(self._store.entries))
-        self._pods = self._children(
-            client,
-            records.PODS,
-            f"{names.NODE_TYPE_LABEL} in ({names.HEAD},{names.WORKER})",
-            wire.pod,
-        )
-        self._services = self._children(client, records.SERVICES, names.CLUSTER_LABEL, wire.service)
+        self._stores = stores.Stores(client, namespaces=command.namespaces, changed=self._queue.add)
         self._watcher = handlers.Watcher(
             client,
             kinds=[records.RAYCLUSTERS],
@@ -192,18 +174,6 @@ class Operator:
             kind.name: served.node(kind.schema(structural.FIELDS_ONLY)) for kind in crds.KINDS
         }
         self._served = served.Served(client, wanted)
-        selector = f"{names.CLUSTER_LABEL},{names.NODE_TYPE_LABEL}={cleanup.NODE_TYPE}"
-        self._jobs = self._children(client, records.JOBS, selector, wire.job)
-        self._others = {
-            resource: self._children(
-                client,
-                resource,
-                names.CLUSTER_LABEL,
-                functools.partial(wire.meta, kind=resource.kind),
-                metadata_only=True,
-            )
-            for resource in WATCHED_BY_LABEL
-        }
         self._heads = pollers.Pollers(
             client,
             access,
@@ -211,27 +181,11 @@ class Operator:
             changed=self._queue.add,
             may_write=may_write,
         )
-        self._pod_events = [
-            pod_events.PodEvents(
-                client, namespace=namespace, pods=self._pods, changed=self._queue.add
-            )
-            for namespace in command.namespaces or (None,)
-        ]
-        world = observe.World(
-            pods=self._pods,
-            services=self._services,
-            jobs=self._jobs,
-            others=self._others.values(),
-            heads=self._heads,
-            events=self._pod_events,
-        )
+        world = observe.World(self._stores, heads=self._heads)
         self._lookups = lookups.Lookups(client)
-        stores: dict[records.Resource, apply.Store] = {
+        written: dict[records.Resource, apply.Store] = {
+            **self._stores.by_resource(),
             records.RAYCLUSTERS: self._store,
-            records.PODS: self._pods,
-            records.SERVICES: self._services,
-            records.JOBS: self._jobs,
-            **self._others,
             records.CLAIMS: apply.Unwatched(),
             records.ROUTES: apply.Unwatched(),
         }
@@ -241,7 +195,7 @@ class Operator:
                 records.RAYCLUSTERS.kind: reconcile.Kind(
                     resource=records.RAYCLUSTERS,
                     decode=api.RayCluster.model_validate_json,
-                    refresh=world.refresh,
+                    refresh=self._stores.refresh,
                     look_up=self._lookups.around,
                     observe=world.raycluster,
                     plan=plan.plan,
@@ -252,11 +206,7 @@ class Operator:
             },
             store=self._store,
             queue=self._queue,
-            applier=apply.Applier(
-                client,
-                stores,
-                may_write=may_write,
-            ),
+            applier=apply.Applier(client, written, may_write=may_write),
             options=command.settings,
             concurrency=command.concurrency,
             may_write=may_write,
@@ -283,28 +233,6 @@ class Operator:
     def _may_write(self) -> bool:
         leads = self._leader.may_write() or not self._command.leader_election
         return leads and self._lookout.is_clear()
-
-    def _children(
-        self,
-        client: kube.Kube,
-        resource: records.Resource,
-        selector: str,
-        decode: Callable[[bytes | msgspec.Raw], Any],
-        *,
-        metadata_only: bool = False,
-    ) -> informers.Children[Any]:
-        return informers.Children(
-            informers.Informer(
-                client,
-                resource,
-                selector=selector,
-                namespace=namespace,
-                decode=decode,
-                changed=self._queue.add,
-                metadata_only=metadata_only,
-            )
-            for namespace in self._command.namespaces or (None,)
-        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then finish the passes in hand and give the lease back."""
@@ -355,15 +283,7 @@ class Operator:
             "the look at API groups": self._lookups.run(command.settings.resync),
             "the event loop's clock": server.sample_lag(),
             "leading": self._leader.run(lead) if command.leader_election else lead(),
-            **{
-                f"the watch of {each.resource.plural} in {each.namespace or 'all namespaces'}": (
-                    each.run()
-                )
-                for each in (
-                    *(each for children in self._stores() for each in children.informers),
-                    *self._pod_events,
-                )
-            },
+            **self._stores.work(),
         }
 
     def _unready(self) -> str:
@@ -377,17 +297,13 @@ class Operator:
         return self._lookout.why() if self._command.webhook_certificates is None else ""
 
     def _is_synced(self) -> bool:
-        return self._watcher.synced.is_set() and all(each.is_synced() for each in self._stores())
-
-    def _stores(self) -> list[informers.Children[Any]]:
-        return [self._pods, self._services, self._jobs, *self._others.values()]
+        return self._watcher.synced.is_set() and self._stores.is_synced()
 
     async def _lead(self) -> None:
         """Look at the truth once, since another one may have written last; then work."""
         while True:
             try:
-                stores = (each.relist() for each in self._stores())
-                await asyncio.gather(*stores, self._watcher.sync())
+                await asyncio.gather(self._stores.relist(), self._watcher.sync())
                 break
             except errors.KubeError as error:
                 _log.warning("can't read the cluster yet: %s", error.message)

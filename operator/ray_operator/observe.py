@@ -1,13 +1,11 @@
 """Take the frozen snapshots that pure code decides on, from the watched stores.
 
-Owns: one function a kind, and refreshing the stores for one key. Does not own: the stores
-(`informers`). Invariant: never waits on Ray.
+Owns: one function a kind. Does not own: the stores (`stores`). Invariant: never waits on Ray.
 """
 
-import asyncio
 from collections.abc import Iterable
 
-from ray_operator import informers, names, pod_events, pollers, records
+from ray_operator import pollers, records, stores
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import observed
 
@@ -15,32 +13,9 @@ from ray_operator.raycluster import observed
 class World:
     """The stores of all children, and what heads have answered."""
 
-    def __init__(
-        self,
-        *,
-        pods: informers.Children[records.Pod],
-        services: informers.Children[records.Service],
-        jobs: informers.Children[records.Job],
-        others: Iterable[informers.Children[records.Meta]],
-        events: Iterable[pod_events.PodEvents],
-        heads: pollers.Pollers,
-    ) -> None:
-        self._events = tuple(events)
-        self._jobs = jobs
-        self._pods = pods
-        self._services = services
-        self._others = tuple(others)
+    def __init__(self, watched: stores.Stores, *, heads: pollers.Pollers) -> None:
+        self._stores = watched
         self._heads = heads
-
-    async def refresh(self, key: records.Key) -> None:
-        """Make the children of a RayCluster true to the server's newest state."""
-        selector = f"{names.CLUSTER_LABEL}={key.name}"
-        await asyncio.gather(
-            self._pods.relist_owned(key, selector),
-            self._services.relist_owned(key, selector),
-            self._jobs.relist_owned(key, selector),
-            *(each.relist_owned(key, selector) for each in self._others),
-        )
 
     def raycluster(
         self, cluster: api.RayCluster, around: records.Surroundings
@@ -50,7 +25,7 @@ class World:
         key = records.Key(records.RAYCLUSTERS.kind, metadata.namespace, metadata.name)
         pods = tuple(
             pod
-            for pod in self._pods.owned_by(key)
+            for pod in self._stores.pods.owned_by(key)
             if pod.owner is not None and pod.owner.uid == metadata.uid
         )
         return observed.Observed(
@@ -58,23 +33,23 @@ class World:
             events=self._warnings(metadata.namespace, pods),
             former=tuple(
                 pod
-                for pod in self._pods.owned_by(key)
+                for pod in self._stores.pods.owned_by(key)
                 if pod.owner is not None and pod.owner.uid != metadata.uid
             ),
             around=around,
             services=tuple(
                 service
-                for service in self._services.owned_by(key)
+                for service in self._stores.services.owned_by(key)
                 if service.owner is not None and service.owner.uid == metadata.uid
             ),
             jobs=tuple(
                 job
-                for job in self._jobs.owned_by(key)
+                for job in self._stores.jobs.owned_by(key)
                 if job.owner is not None and job.owner.uid == metadata.uid
             ),
             others=tuple(
                 other
-                for children in self._others
+                for children in self._stores.others.values()
                 for other in children.owned_by(key)
                 if other.owner is not None and other.owner.uid == metadata.uid
             ),
@@ -85,6 +60,6 @@ class World:
         self, namespace: str, pods: Iterable[records.Pod]
     ) -> dict[str, tuple[records.PodEvent, ...]]:
         """Return what is told of the Pods that aren't ready."""
-        heard = [each for each in self._events if each.namespace in (None, namespace)]
+        heard = [each for each in self._stores.events if each.namespace in (None, namespace)]
         unready = [pod for pod in pods if not pod.ready]
         return {pod.uid: found for each in heard for pod in unready if (found := each.of(pod))}

@@ -10,7 +10,7 @@ a few of Pods we don't know yet: an event may overtake the news of its Pod.
 
 from collections.abc import Callable
 
-from ray_operator import informers, kube, records, wire
+from ray_operator import informers, kube, records, wire_pods
 
 FIELDS = "involvedObject.kind=Pod,type=Warning,reason!=BackOff,reason!=FailedScheduling"
 """What these two say, the Pod's status says too, and they are the most frequent ones."""
@@ -47,7 +47,7 @@ class PodEvents(informers.ListWatch[records.PodEvent]):
             client,
             records.CORE_EVENTS,
             namespace=namespace,
-            decode=wire.pod_event,
+            decode=wire_pods.event,
             fields=FIELDS,
             # The API server keeps no watch cache of events, and so sends no bookmarks of them.
             silence_seconds=kube.WATCH_SECONDS + kube.REQUEST_TIMEOUT_SECONDS,

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import msgspec
 
-from ray_operator import actions, apply, errors, informers, kube, records, wire
+from ray_operator import actions, apply, errors, informers, kube, records, wire_pods
 
 KEY = records.Key("RayCluster", "ns1", "demo")
 
@@ -62,7 +62,7 @@ def store(server: Server) -> tuple[informers.Children[records.Pod], list[records
         records.PODS,
         selector="",
         namespace=None,
-        decode=wire.pod,
+        decode=wire_pods.pod,
         changed=told.append,
     )
     return informers.Children([informer]), told

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import msgspec
 
-from ray_operator import informers, kube, pod_events, records, wire
+from ray_operator import informers, kube, pod_events, records, wire_pods
 from tests.unit import builders
 
 KEY = records.Key("RayCluster", "ns1", "demo")
@@ -71,7 +71,7 @@ def store(server: Server, *pods: records.Pod) -> tuple[pod_events.PodEvents, lis
 def test_each_recorder_fills_other_times() -> None:
     pod = builders.pod()
     kubelet = manifest("a", pod, second=5)
-    assert wire.pod_event(msgspec.json.encode(kubelet)) == records.PodEvent(
+    assert wire_pods.event(msgspec.json.encode(kubelet)) == records.PodEvent(
         namespace="ns1",
         name="a",
         resource_version="5",
@@ -84,7 +84,7 @@ def test_each_recorder_fills_other_times() -> None:
     )
     modern = kubelet | {"lastTimestamp": None, "eventTime": "2026-01-01T00:00:07.5Z"}
     again = {"series": {"count": 2, "lastObservedTime": "2026-01-01T00:01:00Z"}}
-    found = [wire.pod_event(msgspec.json.encode(each)) for each in (modern, modern | again)]
+    found = [wire_pods.event(msgspec.json.encode(each)) for each in (modern, modern | again)]
     assert [each.last_at - START for each in found] == [
         timedelta(seconds=7.5),
         timedelta(minutes=1),

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ray_operator import actions, names, records, wire
+from ray_operator import actions, names, records, wire, wire_pods
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster import plan, status
@@ -117,7 +117,7 @@ class World:
         data = msgspec.json.encode({**action.manifest, "metadata": meta, "status": status})
         observed = self.observed
         if action.resource == records.PODS:
-            observed = dataclasses.replace(observed, pods=(*observed.pods, wire.pod(data)))
+            observed = dataclasses.replace(observed, pods=(*observed.pods, wire_pods.pod(data)))
         elif action.resource == records.SERVICES:
             services = (*observed.services, wire.service(data))
             observed = dataclasses.replace(observed, services=services)
