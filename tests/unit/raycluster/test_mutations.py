@@ -3,6 +3,7 @@
 Every field of the spec is either changed here or stands in `IMMUTABLE` with the reason.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -111,7 +112,7 @@ each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 
 def changed(changes: Sequence[tuple[str, str, Any]]) -> Json:
     spec = base()
-    for place, field, value in changes:
+    for place, field, value in copy.deepcopy(changes):
         if not place:
             spec[field] = value
         elif place == "head":

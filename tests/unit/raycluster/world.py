@@ -238,5 +238,6 @@ def converge(
         after = after.settle().told(asked=decided.asks_ray)
         if after == world and last is None:
             return world
+        after = dataclasses.replace(after, now=after.now + timedelta(seconds=1))
         world = after
     raise AssertionError(f"still not quiet after {rounds} rounds: {todo}")
