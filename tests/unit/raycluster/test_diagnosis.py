@@ -335,7 +335,7 @@ def test_a_pod_that_its_node_ended(fields: dict[str, str], reason: str, message:
     ],
 )
 def test_a_pod_that_was_ended_from_outside(disrupted: str, reason: str) -> None:
-    said = say(head(running(), disrupted=disrupted, deletion_at=builders.NOW))
+    said = say(head(running(), disrupted=disrupted, deletion_at=builders.NOW, ready=True))
     assert said is not None
     assert said[0] == reason
 

@@ -75,7 +75,7 @@ def _all(
     everyone = [*(pod for pod in kept if pod.uid not in lost), *lost.values()]
 
     def of_pods(chosen: Iterable[records.Pod]) -> Iterator[Sequence[cause.Cause]]:
-        unready = (pod for pod in chosen if not pod.ready)
+        unready = (pod for pod in chosen if not pod.ready or pod.deletion_at is not None)
         for each in subject.subjects(cluster, observed, islice(unready, MOST)):
             if found := [*pods.causes(each)]:
                 yield found
