@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.support import cluster as clusters
 from tests.support import operators, ray
 
@@ -55,6 +57,7 @@ def accelerators(cluster: clusters.Cluster, node: str) -> Iterator[None]:
         )
 
 
+@pytest.mark.full
 def test_ray_has_the_accelerators_of_the_limits(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:

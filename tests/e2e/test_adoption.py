@@ -4,6 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support import adoption, operators, ray
 from tests.support import cluster as clusters
 
@@ -50,6 +52,7 @@ def all_ready(cluster: clusters.Cluster, namespace: str) -> bool:
     )
 
 
+@pytest.mark.full
 def test_nothing_restarts_and_tasks_go_on(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:

@@ -3,6 +3,8 @@
 import itertools
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.support import cluster as clusters
 from tests.support import operators, ray
 
@@ -35,6 +37,7 @@ def failing_worker() -> clusters.Json:
     return ray.ray_cluster("workers", head={"template": head}, groups=groups)
 
 
+@pytest.mark.full
 def test_failing_pods_come_ever_more_slowly_and_a_restart_forgets_nothing(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:

@@ -95,6 +95,7 @@ def check_series(operator: operators.Operator, found: clusters.Json) -> None:
     print(f"provisioned after {seconds:.0f} s")
 
 
+@pytest.mark.full
 def test_configuration_reaches_pods_and_metrics(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:

@@ -228,6 +228,8 @@ FAULTS = (
         },
     ),
 )
+ALWAYS = {"image-404", "cpu", "claim-missing", "memory", "crash", "probe"}
+"""One of each sort, which CI has time for; `make e2e-full` runs all."""
 
 
 def head_of(fault: Fault) -> Json:
@@ -334,7 +336,13 @@ def registry_node(cluster: clusters.Cluster) -> Iterator[str]:
     cluster.kubectl("delete", "namespace", space, "--wait=false")
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(each, id=each.name, marks=[] if each.name in ALWAYS else [pytest.mark.full])
+        for each in FAULTS
+    ],
+)
 def test_a_fault_of_the_head_is_told(
     cluster: clusters.Cluster,
     operator: operators.Operator,
@@ -359,6 +367,7 @@ def test_a_fault_of_the_head_is_told(
     )
 
 
+@pytest.mark.full
 def test_what_goes_on_is_written_once_and_forgotten_once_it_is_cured(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
@@ -457,6 +466,7 @@ def test_a_quota_is_told_and_forgotten_once_it_is_raised(
     )
 
 
+@pytest.mark.full
 def test_a_limit_range_is_told(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
@@ -471,6 +481,7 @@ def test_a_limit_range_is_told(
     refused(cluster, namespace, Fault("limit-range", "LimitRangeViolated", hint, SLEEP))
 
 
+@pytest.mark.full
 def test_pod_security_is_told(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
@@ -481,6 +492,7 @@ def test_pod_security_is_told(
     refused(cluster, namespace, Fault("security", "PodSecurityViolated", words, container))
 
 
+@pytest.mark.full
 def test_a_missing_service_account_is_told(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
@@ -488,6 +500,7 @@ def test_a_missing_service_account_is_told(
     refused(cluster, namespace, fault._replace(pod={"serviceAccountName": "none"}))
 
 
+@pytest.mark.full
 def test_an_admission_policy_is_told(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
@@ -547,6 +560,7 @@ def test_an_eviction_by_request_is_told(
     measure(cluster, namespace, fault, there=there)
 
 
+@pytest.mark.full
 def test_a_preemption_is_told(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
@@ -655,6 +669,7 @@ def init_runs(cluster: clusters.Cluster, namespace: str) -> bool:
     )
 
 
+@pytest.mark.full
 def test_a_worker_with_another_ray_is_told(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
@@ -663,6 +678,7 @@ def test_a_worker_with_another_ray_is_told(
     measure(cluster, namespace, fault, there=lambda: init_runs(cluster, namespace))
 
 
+@pytest.mark.full
 def test_a_worker_that_waits_for_its_head_is_told(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:

@@ -250,6 +250,7 @@ def _mark(story: Story, worker: str) -> str | None:
     return mark
 
 
+@pytest.mark.full
 def test_another_version_is_told_of_a_ready_cluster(story: Story) -> None:
     """The cluster of the tests before, whose workers are gone: it stays ready."""
     patch = {"spec": {"rayVersion": "2.47.1"}}
@@ -267,6 +268,7 @@ def test_another_version_is_told_of_a_ready_cluster(story: Story) -> None:
     assert [each["type"] for each in warned] == ["Warning"]
 
 
+@pytest.mark.full
 def test_a_head_that_never_gets_ready_for_its_version_says_so(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
@@ -299,6 +301,7 @@ def test_a_head_that_never_gets_ready_for_its_version_says_so(
     assert "/api/healthz" in message
 
 
+@pytest.mark.full
 def test_a_head_that_does_not_answer_delays_itself_alone(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str, audit: audits.Log
 ) -> None:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from tests.support import cluster as clusters
 from tests.support import operators, ray
 
@@ -75,6 +77,7 @@ def test_a_cluster_is_suspended_resumed_and_recreated(
     ray.wait_tasks(cluster, namespace, NAME)
 
 
+@pytest.mark.full
 def test_replicas_of_two_hosts_live_and_die_together(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
@@ -107,6 +110,7 @@ def test_replicas_of_two_hosts_live_and_die_together(
     ray.wait_tasks(cluster, namespace, NAME, within=2 * MINUTE)
 
 
+@pytest.mark.full
 def test_a_removed_group_is_told_of_and_goes_on_request(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:

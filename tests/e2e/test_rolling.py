@@ -4,6 +4,8 @@ import concurrent.futures
 import time
 from datetime import timedelta
 
+import pytest
+
 from tests.support import cluster as clusters
 from tests.support import operators, ray, redis
 
@@ -50,6 +52,7 @@ def env(path: str) -> clusters.Json:
     return {"op": "add", "path": f"/spec/{path}/template/spec/containers/0/env/-", "value": value}
 
 
+@pytest.mark.full
 def test_a_changed_template_rolls_without_losing_work_or_state(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
