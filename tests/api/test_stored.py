@@ -33,8 +33,8 @@ RESTRICTIONS = {
     "x-kubernetes-list-type",
     "x-kubernetes-validations",
 }
-REQUIRED = {Rule.CONTAINER_NAME, Rule.CONTAINER_PORT}
-"""By all definitions, since these fields are keys of lists."""
+REQUIRED = {Rule.CONTAINER_NAME, Rule.CONTAINER_PORT, Rule.FORM}
+"""By all definitions: fields that are keys of lists, and types of fields."""
 FINALIZER = "example.com/hold"
 NO_SPEC: example.Json = {"spec": example.REMOVED}
 NO_TEMPLATE: example.Json = {"template": {}}
@@ -154,3 +154,20 @@ def test_whatever_was_stored_can_be_labelled_told_of_and_released(
     told = {**found, "status": {"observedGeneration": 1}}
     assert stored.dry_run(released, namespace="default", old=found) == ""
     assert stored.dry_run(told, namespace="default", old=found, subresource="status") == ""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [each for each in rulebook.CASES if each.rule is Rule.FORM and each.kind != "RayCronJob"],
+    ids=lambda case: case.title,
+)
+def test_the_old_version_takes_no_types_that_rules_could_not_be_asked_about(
+    api: clusters.Cluster, case: example.Case
+) -> None:
+    """It leaves Kubernetes' types open, but for what rules and the operator read of them."""
+    good, bad = (
+        {**example.manifest(case.kind, each), "apiVersion": "ray.io/v1alpha1"}
+        for each in (case.good, case.bad)
+    )
+    assert api.dry_run(good, namespace="default") == ""
+    assert case.server in api.dry_run(bad, namespace="default")

@@ -3,7 +3,7 @@
 Owns: names, versions, columns, categories. Does not own: schemas (`structural`). Invariant: each
 definition stays below `LARGEST`, so that `kubectl apply` can keep it in an annotation.
 
-`v1alpha1` has the fields of `v1`, leaves Kubernetes' types open and checks no rules. KubeRay's own
+`v1alpha1` has the fields of `v1`, outlines Kubernetes' types and checks no rules. KubeRay's own
 v1alpha1 lacks newer fields, and since there is no conversion, writing through it silently drops
 them; with one set of fields a round trip loses nothing. Source: KubeRay 1.7, CRDs.
 """

@@ -24,6 +24,43 @@ MARK = "x-kubernetes-type"
 Json = dict[str, Any]
 OPEN: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
+# A type stands for itself, a mapping for an object with (among others) these fields, and a list of
+# one for a list of it. A field with an exclamation mark must be there.
+_METADATA: Json = {"name": str, "labels": {}, "annotations": {}}
+CONTAINER: Json = {
+    "name": str,
+    "image": str,
+    "command": [str],
+    "args": [str],
+    "env": [{"!name": str, "value": str}],
+    "envFrom": [{}],
+    "ports": [{"name": str}],
+    "resources": {"limits": {}, "requests": {}},
+    "volumeMounts": [{"name": str, "mountPath": str}],
+}
+_POD_TEMPLATE: Json = {
+    "metadata": _METADATA,
+    "spec": {
+        "containers": [CONTAINER],
+        "initContainers": [CONTAINER],
+        "restartPolicy": str,
+        "serviceAccountName": str,
+        "volumes": [{"name": str}],
+    },
+}
+_SERVICE: Json = {
+    "metadata": _METADATA,
+    "spec": {"ports": [{"name": str, "port": int, "protocol": str}], "selector": {}, "type": str},
+}
+FORMS: dict[str, Json] = {
+    "PodTemplateSpec": _POD_TEMPLATE,
+    "RayPodTemplate": _POD_TEMPLATE,
+    "Service": _SERVICE,
+    "EnvVar": CONTAINER["env"][0],
+    "VolumeMount": CONTAINER["volumeMounts"][0],
+}
+"""What rules and builders read of a type."""
+
 
 def _type(name: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "object", MARK: name})
@@ -62,6 +99,25 @@ def schema(name: str) -> Json:
         template["properties"]["spec"]["properties"]["containers"]["minItems"] = 1
         return {**template, "required": ["spec"]}
     return _expanded({"$ref": name})
+
+
+def outline(name: str) -> Json:
+    """Return a schema that is open but for the types of what the operator reads."""
+    return _outlined(FORMS.get(name, {}))
+
+
+def _outlined(form: Any) -> Json:
+    if isinstance(form, list):
+        return {"type": "array", "items": _outlined(form[0])}
+    if not isinstance(form, dict):
+        return {"type": {str: "string", int: "integer"}[form]}
+    fields = {mark.removeprefix("!"): _outlined(each) for mark, each in form.items()}
+    required = [mark[1:] for mark in form if mark.startswith("!")]
+    return {
+        **OPEN,
+        **({"properties": fields} if fields else {}),
+        **({"required": required} if required else {}),
+    }
 
 
 def _expanded(node: Json) -> Json:

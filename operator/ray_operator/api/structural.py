@@ -34,7 +34,8 @@ class Style:
 
     Attributes:
         described: fields say what they mean.
-        complete: Kubernetes' own types are spelled out; otherwise they are open objects.
+        complete: Kubernetes' own types are spelled out; otherwise only what the operator reads of
+            them, and they are open for the rest.
         expressions: the rules for the API server to check.
     """
 
@@ -66,7 +67,8 @@ def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any], style: 
     described = {"description": node["description"]} if "description" in node else {}
     kept = dict(described) if style.described else {}
     if kubernetes.MARK in node:
-        whole = kubernetes.schema(node[kubernetes.MARK]) if style.complete else kubernetes.OPEN
+        name = node[kubernetes.MARK]
+        whole = kubernetes.schema(name) if style.complete else kubernetes.outline(name)
         return {**kept, **whole}
     kept |= {key: node[key] for key in _KEPT if node.get(key) not in (None, "")}
     kept |= {key: node[key] for key in sorted(node) if key.startswith("x-kubernetes-")}

@@ -1,43 +1,15 @@
 """The form of Kubernetes' own types within our resources, as far as the operator reads into them.
 
-The schema of `v1` sees to it, but `v1alpha1` takes any object there (`crds`), and a manifest that
-is checked offline may hold anything. All other rules, and all builders, rely on what is said here.
+CRDs see to it, but older ones' `v1alpha1` took any object there, and a manifest that is checked
+offline may hold anything. All other rules, and all builders, rely on what is said here.
 """
 
 from typing import Any
 
-from ray_operator.api import base
+from ray_operator.api import base, kubernetes
 from ray_operator.api import raycluster as api
 from ray_operator.api.rules import FieldError, Rule
 
-# A type stands for itself, a mapping for an object with (among others) these fields, and a list of
-# one for a list of it. A field with an exclamation mark must be there.
-_METADATA: base.Json = {"name": str, "labels": {}, "annotations": {}}
-_CONTAINER: base.Json = {
-    "name": str,
-    "image": str,
-    "command": [str],
-    "args": [str],
-    "env": [{"!name": str, "value": str}],
-    "envFrom": [{}],
-    "ports": [{"name": str}],
-    "resources": {"limits": {}, "requests": {}},
-    "volumeMounts": [{"name": str, "mountPath": str}],
-}
-POD_TEMPLATE: base.Json = {
-    "metadata": _METADATA,
-    "spec": {
-        "containers": [_CONTAINER],
-        "initContainers": [_CONTAINER],
-        "restartPolicy": str,
-        "serviceAccountName": str,
-        "volumes": [{"name": str}],
-    },
-}
-SERVICE: base.Json = {
-    "metadata": _METADATA,
-    "spec": {"ports": [{"name": str, "port": int, "protocol": str}], "selector": {}, "type": str},
-}
 _WORDS = {str: "a text", int: "a whole number", list: "a list", dict: "an object of fields"}
 
 
@@ -72,12 +44,20 @@ def _broken(value: Any, form: Any) -> list[tuple[str, str]]:
 def cluster(spec: api.RayClusterSpec, at: str) -> list[FieldError]:
     """Check what the cluster spec at that path holds of Kubernetes' types."""
     head = spec.head_group_spec
-    found = errors(f"{at}.headGroupSpec.template", head.template, POD_TEMPLATE)
-    found += errors(f"{at}.headGroupSpec.headService", head.head_service or {}, SERVICE)
+    found = errors(
+        f"{at}.headGroupSpec.template", head.template, kubernetes.FORMS["PodTemplateSpec"]
+    )
+    found += errors(
+        f"{at}.headGroupSpec.headService", head.head_service or {}, kubernetes.FORMS["Service"]
+    )
     for index, group in enumerate(spec.worker_group_specs):
-        found += errors(f"{at}.workerGroupSpecs[{index}].template", group.template, POD_TEMPLATE)
+        found += errors(
+            f"{at}.workerGroupSpecs[{index}].template",
+            group.template,
+            kubernetes.FORMS["PodTemplateSpec"],
+        )
     options = spec.autoscaler_options
     if options is not None:
         given: base.Json = options.dump()
-        found += errors(f"{at}.autoscalerOptions", given, _CONTAINER)
+        found += errors(f"{at}.autoscalerOptions", given, kubernetes.CONTAINER)
     return found

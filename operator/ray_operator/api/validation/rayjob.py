@@ -7,7 +7,7 @@ unknown submission modes, missing entrypoints, resources that are no JSON.
 from collections.abc import Iterator, Mapping
 
 from ray_operator import features, go_yaml, names
-from ray_operator.api import cel, ray_resources, ray_version
+from ray_operator.api import cel, kubernetes, ray_resources, ray_version
 from ray_operator.api import rayjob as api
 from ray_operator.api.rules import FieldError, Rule
 from ray_operator.api.validation import deletion, forms, groups, meta, raycluster, upgrade
@@ -47,7 +47,9 @@ def spec_errors(
 
 def _malformed(spec: api.RayJobSpec, at: str) -> list[FieldError]:
     template = spec.submitter_pod_template or {}
-    found = forms.errors(f"{at}.submitterPodTemplate", template, forms.POD_TEMPLATE)
+    found = forms.errors(
+        f"{at}.submitterPodTemplate", template, kubernetes.FORMS["PodTemplateSpec"]
+    )
     if spec.ray_cluster_spec is not None:
         found += forms.cluster(spec.ray_cluster_spec, f"{at}.rayClusterSpec")
     return found

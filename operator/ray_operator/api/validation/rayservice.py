@@ -8,7 +8,7 @@ YAML mapping.
 from collections.abc import Iterator
 
 from ray_operator import features, go_yaml, names
-from ray_operator.api import cel, duration
+from ray_operator.api import cel, duration, kubernetes
 from ray_operator.api import rayservice as api
 from ray_operator.api.rules import FieldError, Rule
 from ray_operator.api.validation import forms, meta, raycluster, upgrade
@@ -22,7 +22,9 @@ def errors(
     """List all that is wrong, with the feature gates that are on."""
     malformed = [
         *forms.cluster(service.spec.ray_cluster_config, "spec.rayClusterConfig"),
-        *forms.errors("spec.serveService", service.spec.serve_service or {}, forms.SERVICE),
+        *forms.errors(
+            "spec.serveService", service.spec.serve_service or {}, kubernetes.FORMS["Service"]
+        ),
     ]
     return malformed or [
         *meta.name("RayService", service.metadata),
