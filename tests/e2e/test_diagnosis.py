@@ -281,7 +281,7 @@ def events(
 
 def news(cluster: clusters.Cluster, namespace: str, reason: str) -> list[Json]:
     found = events(cluster, namespace, reason, "RayCluster")
-    return [each for each in found if each.get("action") == "Diagnose"]
+    return [each for each in found if each.get("action") in ("Diagnose", "Validate")]
 
 
 def is_there(cluster: clusters.Cluster, namespace: str, fault: Fault) -> bool:
