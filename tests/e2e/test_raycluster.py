@@ -46,6 +46,7 @@ def test_status_tells_what_runs(
     assert told == {
         "availableWorkerReplicas": 1,
         "readyWorkerReplicas": 1,
+        "updatedWorkerReplicas": 1,
         "desiredWorkerReplicas": 1,
         "minWorkerReplicas": 0,
         "maxWorkerReplicas": 5,
