@@ -40,6 +40,7 @@ from ray_operator import (
     pollers,
     reconcile,
     records,
+    relations,
     resources,
     rivals,
     served,
@@ -158,14 +159,18 @@ class Operator:
             may_write=may_write,
         )
         self._queue = workqueue.WorkQueue()
-        self._store = resources.Resources(self._queue.add)
+        kinds = [records.RAYCLUSTERS]
+        self._store = resources.Resources(
+            self._queue.add,
+            touched=relations.waking(self._queue.add, kinds={each.kind for each in kinds}),
+        )
         prometheus_client.REGISTRY.register(self._queue)
         if command.enable_metrics:
             prometheus_client.REGISTRY.register(inventory.RayClusters(self._store.entries))
         self._stores = stores.Stores(client, namespaces=command.namespaces, changed=self._queue.add)
         self._watcher = handlers.Watcher(
             client,
-            kinds=[records.RAYCLUSTERS],
+            kinds=kinds,
             namespaces=command.namespaces,
             store=self._store,
             access=access,

@@ -51,6 +51,8 @@ DEPLOYMENTS = Resource("apps/v1", "deployments", "Deployment")
 LEASES = Resource("coordination.k8s.io/v1", "leases", "Lease")
 GROUP_VERSION = "ray.io/v1"
 RAYCLUSTERS = Resource(GROUP_VERSION, "rayclusters", "RayCluster")
+RAYJOBS = Resource(GROUP_VERSION, "rayjobs", "RayJob")
+RAYCRONJOBS = Resource(GROUP_VERSION, "raycronjobs", "RayCronJob")
 
 
 class Key(NamedTuple):

@@ -1,8 +1,8 @@
 """Our own resources as last seen: compact JSON by key.
 
-Owns: the store that kopf's events and the resync fill. Does not own: decoding (`api`) or watching
-(`handlers`). Invariant: an entry never goes back in time; what the store holds is exactly what the
-API server sent, less `managedFields`.
+Owns: the store that kopf's events and the resync fill. Does not own: decoding (`api`), watching
+(`handlers`), or who cares for another one's change (`relations`). Invariant: an entry never goes
+back in time; what the store holds is exactly what the API server sent, less `managedFields`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -10,26 +10,41 @@ from typing import Any
 
 import msgspec
 
-from ray_operator import informers, records
+from ray_operator import informers, records, wire
 
 _CAUSES = ("generation", "labels", "annotations", "deletionTimestamp", "finalizers")
 
 
+Touched = Callable[[records.Key, dict[str, Any]], None]
+
+
 class Entry(msgspec.Struct, frozen=True):
-    """One resource: its identity, version and whole JSON, and what a pass could care for."""
+    """One resource: its identity, version and whole JSON, and what a pass could care for.
+
+    `owner` is the UID of its controller, empty when there is none.
+    """
 
     uid: str
     resource_version: str
     data: bytes
     cause: tuple[Any, ...]
+    owner: str = ""
 
 
 class Resources:
-    """Keep entries by key; `changed` is told of every change that a pass could care for."""
+    """Keep entries by key; `changed` is told of every change that a pass could care for.
 
-    def __init__(self, changed: Callable[[records.Key], None]) -> None:
+    `touched` is told of all that is taken in, changes of nothing but the status too, and of all
+    that is dropped: of its key, and the object as it is, or was last.
+    """
+
+    def __init__(
+        self, changed: Callable[[records.Key], None], touched: Touched = lambda _, __: None
+    ) -> None:
         self._entries: dict[records.Key, Entry] = {}
+        self._by_owner: dict[str, set[records.Key]] = {}
         self._changed = changed
+        self._touched = touched
 
     def get(self, key: records.Key) -> bytes | None:
         """Return the resource's JSON, None when it is gone."""
@@ -50,11 +65,16 @@ class Resources:
             if key.kind == kind:
                 yield entry.data
 
+    def owned_by(self, uid: str, kind: str) -> list[bytes]:
+        """Return the JSON of those of a kind whose controller has that UID, by name."""
+        keys = sorted(key for key in self._by_owner.get(uid, ()) if key.kind == kind)
+        return [self._entries[key].data for key in keys]
+
     def put(self, key: records.Key, body: dict[str, Any]) -> None:
         """Take in an object unless a newer one is here.
 
-        A change of nothing but the status tells nobody: it is our own, and would cut short every
-        back-off.
+        A change of nothing but the status doesn't wake its own key: it is our own, and would cut
+        short every back-off.
         """
         metadata = body["metadata"]
         standing = self._entries.get(key)
@@ -63,9 +83,18 @@ class Resources:
             return
         slim = {**body, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}
         cause = (uid, *(metadata.get(field) for field in _CAUSES))
-        self._entries[key] = Entry(uid, version, msgspec.json.encode(slim), cause)
+        if standing:
+            self._forget(key, standing)
+        owner = next(
+            (each["uid"] for each in metadata.get("ownerReferences", ()) if each.get("controller")),
+            "",
+        )
+        self._entries[key] = Entry(uid, version, msgspec.json.encode(slim), cause, owner)
+        if owner:
+            self._by_owner.setdefault(owner, set()).add(key)
         if standing is None or standing.cause != cause:
             self._changed(key)
+        self._touched(key, slim)
 
     def written(self, _namespace: str, answer: bytes) -> None:
         """Take in the API server's answer to a change of ours."""
@@ -77,8 +106,16 @@ class Resources:
         """Forget the object of that UID; a younger one of the same name stays."""
         standing = self._entries.get(key)
         if standing and standing.uid == uid:
-            del self._entries[key]
+            self._forget(key, standing)
             self._changed(key)
+            self._touched(key, msgspec.json.decode(standing.data))
+
+    def _forget(self, key: records.Key, entry: Entry) -> None:
+        del self._entries[key]
+        siblings = self._by_owner.get(entry.owner, set())
+        siblings.discard(key)
+        if not siblings:
+            self._by_owner.pop(entry.owner, None)
 
     def reconcile(
         self,
@@ -107,3 +144,27 @@ class Resources:
             or standing.uid != uid
             or informers.is_newer(version, standing.resource_version)
         ]
+
+
+class OfKind:
+    """The resources of one kind, as a store of what a pass over their owner writes."""
+
+    def __init__(self, store: Resources, kind: str) -> None:
+        self._store = store
+        self._kind = kind
+
+    def written(self, namespace: str, answer: bytes) -> None:
+        """Take in the API server's answer to a create or change."""
+        self._store.written(namespace, answer)
+
+    def deleted(self, namespace: str, name: str, uid: str, answer: bytes) -> None:
+        """Take in the API server's answer to a delete: the object as it terminates, or gone."""
+        metadata = msgspec.json.decode(answer, type=wire.Stub).metadata
+        if metadata.uid == uid and metadata.deletion_timestamp is not None:
+            self.written(namespace, answer)
+        else:
+            self.removed(namespace, name, uid)
+
+    def removed(self, namespace: str, name: str, uid: str) -> None:
+        """Drop an object that a delete found gone or removed at once."""
+        self._store.drop(records.Key(self._kind, namespace, name), uid)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from ray_operator import records, resources
@@ -95,4 +96,51 @@ def test_what_came_after_the_list_is_not_dropped_for_its_sake() -> None:
     assert reconcile(kept, version="11") == []
     assert kept.known() == [KEY]
     assert reconcile(kept, version="12") == []
+    assert kept.known() == []
+
+
+OWNER = {"apiVersion": "ray.io/v1", "kind": "RayJob", "name": "j", "uid": "o1", "controller": True}
+
+
+def test_all_that_is_taken_in_or_dropped_is_told_as_touched_with_the_object() -> None:
+    told: list[tuple[records.Key, Any]] = []
+    kept = resources.Resources(lambda _: None, lambda key, body: told.append((key, body)))
+    slim = {name: value for name, value in body(5)["metadata"].items() if name != "managedFields"}
+    kept.put(KEY, body(5))
+    kept.put(KEY, body(5))
+    kept.put(KEY, body(6) | {"status": {"state": "ready"}})
+    last = {"metadata": slim | {"resourceVersion": "6"}, "status": {"state": "ready"}}
+    kept.drop(KEY, "another")
+    kept.drop(KEY, "u1")
+    kept.drop(KEY, "u1")
+    assert told == [(KEY, {"metadata": slim}), (KEY, last), (KEY, last)]
+
+
+def test_what_a_controller_owns_is_found_by_its_uid_as_long_as_it_owns_it() -> None:
+    kept, _ = store()
+    other = records.Key("RayJob", "ns1", "a")
+    kept.put(KEY, body(5, ownerReferences=[{**OWNER, "controller": False}, OWNER]))
+    kept.put(other, body(6, ownerReferences=[OWNER]))
+    assert kept.owned_by("o1", "RayCluster") == [kept.get(KEY)]
+    assert kept.owned_by("o2", "RayCluster") == []
+    kept.put(KEY, body(7, ownerReferences=[{**OWNER, "uid": "o2"}]))
+    assert kept.owned_by("o1", "RayCluster") == []
+    assert kept.owned_by("o2", "RayCluster") == [kept.get(KEY)]
+    kept.drop(KEY, "u1")
+    assert kept.owned_by("o2", "RayCluster") == []
+    assert kept.owned_by("o1", "RayJob") == [kept.get(other)]
+
+
+def test_the_answer_to_a_delete_tells_whether_the_object_still_terminates() -> None:
+    kept, _ = store()
+    part = resources.OfKind(kept, "RayCluster")
+    named = {"apiVersion": "ray.io/v1", "kind": "RayCluster"}
+    part.written("ns1", msgspec.json.encode(named | body(5)))
+    ending = named | body(6, deletionTimestamp="2026-01-01T00:00:00Z")
+    part.deleted("ns1", "a", "u1", msgspec.json.encode(ending))
+    assert kept.known() == [KEY]
+    assert b"deletionTimestamp" in (kept.get(KEY) or b"")
+    part.removed("ns1", "a", "another")
+    assert kept.known() == [KEY]
+    part.deleted("ns1", "a", "u1", b'{"kind":"Status","status":"Success"}')
     assert kept.known() == []
