@@ -15,6 +15,7 @@ import socket
 import sys
 from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import aiohttp
@@ -29,7 +30,9 @@ from ray_operator import (
     errors,
     events,
     handlers,
+    heads,
     inventory,
+    job_pollers,
     kube,
     leader,
     logs,
@@ -50,7 +53,12 @@ from ray_operator import (
 )
 from ray_operator.api import crds, structural
 from ray_operator.api import raycluster as api
+from ray_operator.api import rayjob as job_api
 from ray_operator.raycluster import inquiry, plan, status, transitions
+from ray_operator.rayjob import inquiry as job_inquiry
+from ray_operator.rayjob import plan as job_plan
+from ray_operator.rayjob import status as job_status
+from ray_operator.rayjob import transitions as job_transitions
 
 DRAIN = timedelta(seconds=20)
 RETRY_SECONDS = 2.0
@@ -159,15 +167,15 @@ class Operator:
             may_write=may_write,
         )
         self._queue = workqueue.WorkQueue()
-        kinds = [records.RAYCLUSTERS]
-        self._store = resources.Resources(
-            self._queue.add,
-            touched=relations.waking(self._queue.add, kinds={each.kind for each in kinds}),
-        )
+        kinds = [records.RAYCLUSTERS, records.RAYJOBS]
+        self._relations = relations.Relations(self._queue.add, kinds={each.kind for each in kinds})
+        self._store = resources.Resources(self._queue.add, touched=self._relations.touched)
         prometheus_client.REGISTRY.register(self._queue)
         if command.enable_metrics:
             prometheus_client.REGISTRY.register(inventory.RayClusters(self._store.entries))
-        self._stores = stores.Stores(client, namespaces=command.namespaces, changed=self._queue.add)
+        self._stores = stores.Stores(
+            client, namespaces=command.namespaces, changed=self._relations.changed
+        )
         self._watcher = handlers.Watcher(
             client,
             kinds=kinds,
@@ -179,45 +187,65 @@ class Operator:
             kind.name: served.node(kind.schema(structural.FIELDS_ONLY)) for kind in crds.KINDS
         }
         self._served = served.Served(client, wanted)
-        self._heads = pollers.Pollers(
+        way = heads.Heads(
             client,
             access,
             connect=functools.partial(dashboard.Dashboard, session, user_agent=user_agent),
-            changed=self._queue.add,
-            may_write=may_write,
+            is_proxied=command.settings.use_kubernetes_proxy,
         )
-        world = observe.World(self._stores, heads=self._heads)
+        self._heads = pollers.Pollers(way, changed=self._queue.add, may_write=may_write)
+        self._jobs = job_pollers.JobPollers(way, changed=self._queue.add, may_write=may_write)
         self._lookups = lookups.Lookups(client)
         written: dict[records.Resource, apply.Store] = {
             **self._stores.by_resource(),
-            records.RAYCLUSTERS: self._store,
+            **{each: resources.OfKind(self._store, each.kind) for each in kinds},
             records.CLAIMS: apply.Unwatched(),
             records.ROUTES: apply.Unwatched(),
         }
         self._reconciler = reconcile.Reconciler(
             client,
-            kinds={
-                records.RAYCLUSTERS.kind: reconcile.Kind(
-                    resource=records.RAYCLUSTERS,
-                    decode=api.RayCluster.model_validate_json,
-                    refresh=self._stores.refresh,
-                    look_up=self._lookups.around,
-                    observe=world.raycluster,
-                    plan=plan.plan,
-                    inquire=inquiry.inquiry,
-                    next_status=status.next_status,
-                    news=transitions.events,
-                )
-            },
+            kinds=self._kinds(),
             store=self._store,
             queue=self._queue,
             applier=apply.Applier(client, written, may_write=may_write),
             options=command.settings,
             concurrency=command.concurrency,
             may_write=may_write,
-            ask=self._heads.ask,
             storable=self._served.prune,
         )
+
+    def _kinds(self) -> dict[str, reconcile.Kind[Any, Any]]:
+        """Return what the loop must know of each kind."""
+        world = observe.World(self._stores, self._store, heads=self._heads, jobs=self._jobs)
+        options = self._command.settings
+        found: list[reconcile.Kind[Any, Any]] = [
+            reconcile.Kind(
+                resource=records.RAYCLUSTERS,
+                decode=api.RayCluster.model_validate_json,
+                refresh=self._stores.refresh,
+                look_up=self._lookups.around,
+                observe=world.raycluster,
+                plan=plan.plan,
+                inquire=inquiry.inquiry,
+                ask=self._heads.ask,
+                next_status=status.next_status,
+                news=transitions.events,
+            ),
+            reconcile.Kind(
+                resource=records.RAYJOBS,
+                decode=job_api.RayJob.model_validate_json,
+                refresh=self._stores.refresh_job,
+                look_up=lookups.nothing,
+                observe=world.rayjob,
+                plan=job_plan.plan,
+                inquire=functools.partial(job_inquiry.inquiry, options=options),
+                ask=self._jobs.ask,
+                next_status=functools.partial(job_status.next_status, options=options),
+                news=job_transitions.events,
+                goes_on=job_status.goes_on,
+            ),
+        ]
+        return {each.resource.kind: each for each in found}
 
     def _looking(self, client: kube.Kube, own: str, election: str) -> lookout.Lookout:
         """Wire the look for other operators; `own` is the namespace we live in."""
@@ -316,7 +344,7 @@ class Operator:
         try:
             await self._reconciler.run()
         finally:
-            await self._heads.close()
+            await asyncio.gather(self._heads.close(), self._jobs.close())
 
 
 if __name__ == "__main__":

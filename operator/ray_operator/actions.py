@@ -45,6 +45,7 @@ class Delete:
     """Delete the object of that name only if it still has that UID; gone already is success.
 
     `why` ends the event's message; `was` is the Pod as last seen, to tell later how it ended.
+    `propagation` is Kubernetes' for what the object owns; empty means the default of its kind.
     """
 
     resource: records.Resource
@@ -54,6 +55,7 @@ class Delete:
     reasons: Reasons
     why: str = ""
     was: records.Pod | None = None
+    propagation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,7 +199,11 @@ class Applier:
         store = cast("informers.Children[Any]", self._stores[action.resource])
         try:
             answer = await self._client.delete(
-                action.resource, action.namespace, action.name, uid=action.uid
+                action.resource,
+                action.namespace,
+                action.name,
+                uid=action.uid,
+                propagation=action.propagation,
             )
         except (errors.NotFound, errors.Conflict):  # gone, or another one of that name
             store.removed(action.namespace, action.name, action.uid)

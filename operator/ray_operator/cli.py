@@ -331,6 +331,7 @@ def _settings(
             "RAYJOB_DEPLOYMENT_STATUS_TRANSITION_GRACE_PERIOD_SECONDS", least=0
         ),
         rayjob_status_timeout=seconds("RAYJOB_STATUS_CHECK_TIMEOUT_SECONDS", least=1),
+        rayjob_trusts_submitter=switch("RAYJOB_FAIL_WHEN_SUBMITTER_FINISHES_FIRST", default=False),
         resync=seconds("RAYCLUSTER_DEFAULT_REQUEUE_SECONDS_ENV", least=1),
         feature_gates=enabled,
         drain_timeout=seconds(DRAIN_SECONDS, least=0) if environment.get(DRAIN_SECONDS) else None,

@@ -1,24 +1,60 @@
 """The only HTTP client of Ray: what a head's dashboard answers.
 
-Owns: requests to one dashboard and their errors. Does not own: when to ask (`pollers`). Invariant:
-every failure leaves as a `RayError`; nothing is retried here, no redirect is followed, and an
-answer is read only as far as a sane one goes.
-Source: Ray, dashboard REST API; the same from 2.46 to 2.60.
+Owns: requests to one dashboard and their errors. Does not own: when to ask (`pollers`,
+`job_pollers`) or the way there (`heads`). Invariant: every failure leaves as a `RayError`; nothing
+is retried here, no redirect is followed, and an answer is read only as far as a sane one goes; what
+an API server in between says is never taken for Ray's word.
+Source: Ray, dashboard and Jobs REST API; the same from 2.46 to 2.60.
 """
 
-from datetime import timedelta
+import urllib.parse
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from ssl import SSLContext
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
 
-from ray_operator import errors
+from ray_operator import errors, records
 
 DEADLINE = timedelta(seconds=5)
+SUBMISSION_DEADLINE = timedelta(seconds=15)
+"""The head's agent may take 10 s to say that it isn't there."""
 LONGEST_ANSWER = 16 * 2**20
+LONGEST_REASON = 500
+JOBS = "/api/jobs/"
+STATUSES = frozenset({"PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"})
+_TAKEN = "already exists. Please use a different submission_id"
 
 
-class _Version(msgspec.Struct):
+class Version(msgspec.Struct):
+    """Which Ray runs, as `2.46.0`, and the life of it; a new one begins with each start."""
+
     ray_version: str
+    session_name: str = ""
+
+
+class _Job(msgspec.Struct):
+    status: str
+    message: str | None = None
+    start_time: float | None = None
+    end_time: float | None = None
+
+
+class _Stopped(msgspec.Struct):
+    stopped: bool
+
+
+class _Kubernetes(msgspec.Struct):
+    """Tells the API server's own objects from Ray's answers."""
+
+    kind: str = ""
+
+
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
 
 
 class Dashboard:
@@ -30,40 +66,118 @@ class Dashboard:
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        host: str,
-        port: int,
-        token: str | None = None,
+        url: str,
+        headers: Mapping[str, str],
+        ssl: SSLContext | bool = True,
         *,
         user_agent: str,
     ) -> None:
-        """`host` is an address or a name, `token` what Ray's token authentication expects."""
+        """`url` is where the paths of the API begin, `ssl` what to check of its certificate."""
         self._session = session
-        self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        self._headers = {"User-Agent": user_agent}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._url = url
+        self._headers = {**headers, "User-Agent": user_agent}
+        self._ssl = ssl
 
-    async def version(self) -> str:
-        """Return the version of Ray that runs, as `2.46.0`."""
-        body = await self._get("/api/version")
-        try:
-            return msgspec.json.decode(body, type=_Version).ray_version
-        except msgspec.MsgspecError as error:
-            raise errors.Rejected(f"/api/version: not what Ray answers: {error}") from error
+    async def version(self) -> Version:
+        """Return what runs."""
+        path = "/api/version"
+        found: Version = _read(path, _checked(path, await self._send("GET", path)), Version)
+        return found
 
-    async def _get(self, path: str) -> bytes:
+    async def job(self, job_id: str) -> records.JobInfo | None:
+        """Return what Ray knows of a job; None when it doesn't know it."""
+        path = JOBS + _quoted(job_id)
+        answer = await self._send("GET", path)
+        if answer.status == 404 and not _is_kubernetes(answer.body):
+            return None
+        found: _Job = _read(path, _checked(path, answer), _Job)
+        if found.status not in STATUSES:
+            raise errors.Rejected(f"{path}: no status of a job: {found.status!r}")
+        return records.JobInfo(
+            status=found.status,
+            message=found.message or "",
+            started_at=_moment(found.start_time),
+            ended_at=_moment(found.end_time),
+        )
+
+    async def submit(self, payload: Mapping[str, Any]) -> None:
+        """Submit a job; one of that id that is there already is as good.
+
+        Raises `Refused` when Ray won't take it however often it is asked.
+        """
+        answer = await self._send("POST", JOBS, payload, within=SUBMISSION_DEADLINE)
+        text = answer.body.decode(errors="replace")
+        if answer.status == 500 and _TAKEN in text:
+            return
+        if answer.status == 400:
+            raise errors.Refused(f"Ray refuses the job: {_reason(text)}")
+        _checked(JOBS, answer)
+
+    async def stop(self, job_id: str) -> None:
+        """Have a job stopped; one that has ended, or isn't there, is as good."""
+        path = f"{JOBS}{_quoted(job_id)}/stop"
+        answer = await self._send("POST", path)
+        if answer.status == 404 and not _is_kubernetes(answer.body):
+            return
+        _read(path, _checked(path, answer), _Stopped)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        within: timedelta = DEADLINE,
+    ) -> _Answer:
         try:
-            async with self._session.get(
+            async with self._session.request(
+                method,
                 self._url + path,
-                headers=self._headers,
+                data=None if body is None else msgspec.json.encode(body),
+                headers=self._headers
+                | ({} if body is None else {"Content-Type": "application/json"}),
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=DEADLINE.total_seconds()),
+                ssl=self._ssl,
+                timeout=aiohttp.ClientTimeout(total=within.total_seconds()),
             ) as response:
-                body = await response.content.read(LONGEST_ANSWER)
+                return _Answer(response.status, await response.content.read(LONGEST_ANSWER))
         except (aiohttp.ClientError, TimeoutError) as error:
             raise errors.Unreachable(f"{path}: {error or 'no answer'}") from error
-        if response.status >= 500:
-            raise errors.Unreachable(f"{path}: {response.status}")
-        if response.status != 200:
-            raise errors.Rejected(f"{path}: {response.status}")
-        return body
+
+
+def _checked(path: str, answer: _Answer) -> bytes:
+    """Return the body of a good answer."""
+    if answer.status == 200:
+        return answer.body
+    text = _reason(answer.body.decode(errors="replace"))
+    said = f"{path}: {answer.status}" + (f": {text}" if text else "")
+    if answer.status >= 500 or _is_kubernetes(answer.body):
+        raise errors.Unreachable(said)
+    raise errors.Rejected(said)
+
+
+def _read(path: str, body: bytes, type_: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise errors.Rejected(f"{path}: not what Ray answers: {error}") from error
+
+
+def _is_kubernetes(body: bytes) -> bool:
+    try:
+        return msgspec.json.decode(body, type=_Kubernetes).kind == "Status"
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+
+
+def _reason(text: str) -> str:
+    """Return what an error's text ends in, where a traceback says what is wrong."""
+    return text.strip()[-LONGEST_REASON:]
+
+
+def _quoted(job_id: str) -> str:
+    return urllib.parse.quote(job_id, safe="")
+
+
+def _moment(milliseconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None

@@ -76,3 +76,7 @@ class Unreachable(RayError):
 
 class Rejected(RayError):
     """Ray says no: a missing or wrong token, an unknown call, a bad request."""
+
+
+class Refused(Rejected):
+    """Ray says no to what it was given, and will however often it is asked."""

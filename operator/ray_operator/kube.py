@@ -127,10 +127,24 @@ class Kube:
         return await self._request("POST", _url(resource, namespace), body=manifest)
 
     async def delete(
-        self, resource: records.Resource, namespace: str, name: str, *, uid: str
+        self,
+        resource: records.Resource,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        propagation: str = "",
     ) -> bytes:
-        """Delete the object if it has that UID; return it as it is now (or a Status)."""
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        """Delete the object if it has that UID; return it as it is now (or a Status).
+
+        `propagation` is a `propagationPolicy`; empty leaves it to the kind.
+        """
+        body: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": uid},
+            **({"propagationPolicy": propagation} if propagation else {}),
+        }
         return await self._request("DELETE", _url(resource, namespace, name), body=body)
 
     async def replace(

@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from ray_operator import errors, kube, records, wire
+from ray_operator.api import base
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import account, plan, route, storage
 
@@ -93,6 +94,10 @@ class Lookups:
             _log.warning("can't read %s %s: %s", resource.kind, name, error.message)
             return None, None
         return data, data is not None
+
+
+async def nothing(_: base.Resource) -> None:
+    """Read nothing, for kinds that depend on nothing but what they own."""
 
 
 def _grows(data: bytes) -> bool:

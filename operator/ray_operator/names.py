@@ -18,6 +18,7 @@ HEADLESS_WORKERS_LABEL = "ray.io/headless-worker-svc"
 REPLICA_INDEX_LABEL = "ray.io/worker-group-replica-index"
 ORIGIN_KIND_LABEL = "ray.io/originated-from-crd"
 SERVE_LABEL = "ray.io/serve"
+SUBMISSION_MODE_LABEL = "ray.io/job-submission-mode"
 ORIGIN_NAME_LABEL = "ray.io/originated-from-cr-name"
 APP_NAME_LABEL = "app.kubernetes.io/name"
 CREATED_BY_LABEL = "app.kubernetes.io/created-by"
@@ -25,6 +26,8 @@ CREATED_BY_LABEL = "app.kubernetes.io/created-by"
 APP_NAME = "kuberay"
 CREATED_BY = "kuberay-operator"
 HEAD_GROUP = "headgroup"
+SUBMITTER = "ray-job-submitter"
+"""Name of the container that submits a RayJob."""
 HEAD = "head"
 WORKER = "worker"
 
@@ -34,6 +37,7 @@ FAILURES_ANNOTATION = "ray-operator.io/failures"
 GROUP_HASH_ANNOTATION = "ray-operator.io/group-hash"
 PAUSED_ANNOTATION = "ray-operator.io/paused"
 DRAINING_ANNOTATION = "ray-operator.io/draining"
+RAW_ENTRYPOINT_ANNOTATION = "ray-operator.io/raw-entrypoint"
 AUTOSCALER_ANNOTATION = "ray-operator.io/autoscaler"
 DELETE_ORPHANS_ANNOTATION = "ray-operator.io/delete-orphaned-worker-groups"
 KEEP_HEAD_ANNOTATION = "ray.io/disable-provisioned-head-restart"
@@ -100,6 +104,11 @@ def route(cluster: str, namespace: str) -> str:
     text = f"{cluster}-head-route"
     room = ROUTE_LENGTH - len(namespace)
     return legacy(text[:room] if room > 0 else text).rstrip("-")
+
+
+def attempt(job: str, suffix: str) -> str:
+    """Name the cluster of an attempt of a RayJob, or its submission id."""
+    return f"{job}-{suffix}"
 
 
 def serve_service(cluster: str) -> str:

@@ -5,17 +5,29 @@ Owns: one function a kind. Does not own: the stores (`stores`). Invariant: never
 
 from collections.abc import Iterable
 
-from ray_operator import pollers, records, stores
+from ray_operator import job_pollers, pollers, records, resources, stores
 from ray_operator.api import raycluster as api
+from ray_operator.api import rayjob as job_api
 from ray_operator.raycluster import observed
+from ray_operator.rayjob import observed as job_observed
 
 
 class World:
     """The stores of all children, and what heads have answered."""
 
-    def __init__(self, watched: stores.Stores, *, heads: pollers.Pollers) -> None:
+    def __init__(
+        self,
+        watched: stores.Stores,
+        own: resources.Resources,
+        *,
+        heads: pollers.Pollers,
+        jobs: job_pollers.JobPollers,
+    ) -> None:
+        """`own` are the resources of our own kinds."""
         self._stores = watched
+        self._own = own
         self._heads = heads
+        self._jobs = jobs
 
     def raycluster(
         self, cluster: api.RayCluster, around: records.Surroundings
@@ -56,6 +68,33 @@ class World:
             ray=self._heads.answer(key),
         )
 
+    def rayjob(self, job: job_api.RayJob, _: None) -> job_observed.Observed:
+        """Return the cluster that the status names, and the job's own children, by UID."""
+        metadata = job.metadata
+        key = records.Key(records.RAYJOBS.kind, metadata.namespace, metadata.name)
+        name = job.status.get("rayClusterName") or ""
+        cluster = records.Key(records.RAYCLUSTERS.kind, metadata.namespace, name)
+        data = self._own.get(cluster)
+        submitter = next(
+            (each for each in self._stores.submitters.owned_by(key) if _is_of(each, metadata.uid)),
+            None,
+        )
+        return job_observed.Observed(
+            cluster=api.RayCluster.model_validate_json(data) if data else None,
+            pods=tuple(self._stores.pods.owned_by(cluster)),
+            submitter=submitter,
+            submitter_pods=tuple(self._stores.submitter_pods.owned_by(key)),
+            service=next(
+                (
+                    each
+                    for each in self._stores.job_services.owned_by(key)
+                    if _is_of(each, metadata.uid)
+                ),
+                None,
+            ),
+            ray=self._jobs.answer(key),
+        )
+
     def _warnings(
         self, namespace: str, pods: Iterable[records.Pod]
     ) -> dict[str, tuple[records.PodEvent, ...]]:
@@ -63,3 +102,7 @@ class World:
         heard = [each for each in self._stores.events if each.namespace in (None, namespace)]
         unready = [pod for pod in pods if not pod.ready]
         return {pod.uid: found for each in heard for pod in unready if (found := each.of(pod))}
+
+
+def _is_of(child: records.Job | records.Service, uid: str) -> bool:
+    return child.owner is not None and child.owner.uid == uid

@@ -51,17 +51,31 @@ OPERATOR = (
         ("get", "create", "patch", "delete"),
         "the dashboard, on request, on OpenShift",
     ),
-    Permission("batch", "jobs", ("get", "list", "watch", "create"), "remove state from Redis"),
+    Permission(
+        "batch",
+        "jobs",
+        ("get", "list", "watch", "create", "delete"),
+        "submit jobs, remove state from Redis",
+    ),
+    Permission("", "services/proxy", ("get", "create"), "heads, with --use-kubernetes-proxy"),
     Permission("", "events", ("list", "watch"), "what the kubelet says of Ray's Pods"),
     _EVENTS,
     _RIVALS,
     Permission(
         "coordination.k8s.io", "leases", ("list",), "see whether it is active", (names.LEASE,)
     ),
-    Permission("ray.io", "rayclusters", ("get", "list", "watch", "patch"), "what users want"),
+    Permission(
+        "ray.io",
+        "rayclusters",
+        ("get", "list", "watch", "create", "patch", "delete"),
+        "what users want, and clusters of jobs",
+    ),
     Permission("ray.io", "rayclusters", ("ray:write",), "heads that ask Kubernetes who calls"),
     Permission("ray.io", "rayclusters/status", ("patch",), "tell users how it stands"),
     Permission("ray.io", "rayclusters/finalizers", ("update",), "own with blockOwnerDeletion"),
+    Permission("ray.io", "rayjobs", ("get", "list", "watch", "patch", "delete"), "what users want"),
+    Permission("ray.io", "rayjobs/status", ("patch",), "tell users how it stands"),
+    Permission("ray.io", "rayjobs/finalizers", ("update",), "own with blockOwnerDeletion"),
 )
 """In every namespace that the operator watches."""
 

@@ -20,8 +20,7 @@ from datetime import timedelta
 
 import msgspec
 
-from ray_operator import credentials, dashboard, errors, gcs, kube, records, wire
-from ray_operator.raycluster import auth
+from ray_operator import errors, gcs, heads, records
 
 STATE_PERIOD_SECONDS = 1.0
 """The GCS hears of its nodes' loads no more often."""
@@ -55,17 +54,12 @@ class Pollers:
 
     def __init__(
         self,
-        client: kube.Kube,
-        access: credentials.Credentials,
+        way: heads.Heads,
         *,
-        connect: Callable[[str, int, str | None], dashboard.Dashboard],
         changed: Callable[[records.Key], None],
         may_write: Callable[[], bool],
     ) -> None:
-        """`connect` makes the client of a dashboard: host, port, token."""
-        self._client = client
-        self._access = access
-        self._connect = connect
+        self._heads = way
         self._changed = changed
         self._may_write = may_write
         self._polls: dict[records.Key, _Poll] = {}
@@ -141,8 +135,8 @@ class Pollers:
 
     async def _version(self, key: records.Key, head: records.RayHead) -> str | None:
         try:
-            token = await self._token(key, head)
-            return await self._connect(head.host, head.dashboard_port, token).version()
+            client = await self._heads.dashboard(key.namespace, head)
+            return (await client.version()).ray_version
         except (errors.RayError, errors.KubeError) as error:
             _log.debug("%s %s/%s: version of Ray: %s", *key, error)
             return None
@@ -156,7 +150,7 @@ class Pollers:
                 poll.wakeup.clear()
                 try:
                     if client is None:
-                        token = await self._token(key, head)
+                        token = await self._heads.token(key.namespace, head)
                         client = gcs.Gcs(head.host, head.gcs_port, token=token)
                     state = await client.resource_state(within=PATIENCE)
                     if await self._drain(client, poll, state):
@@ -209,16 +203,6 @@ class Pollers:
             await asyncio.gather(*(_drain(client, drain, node) for drain, node in some))
             poll.told_at.update({node.node_id: now for _, node in some})
         return bool(todo)
-
-    async def _token(self, key: records.Key, head: records.RayHead) -> str | None:
-        """Return the token that lets us in; None where there is none (yet), or none is needed."""
-        if head.wants_own_token:
-            return self._access.bearer()
-        if not head.token_secret:
-            return None
-        found = await self._client.get(records.SECRETS, key.namespace, head.token_secret)
-        token = wire.secret(found).get(auth.TOKEN_KEY, b"") if found else b""
-        return token.decode(errors="ignore").strip() or None
 
 
 async def _drain(client: gcs.Gcs, drain: records.Drain, node: records.RayNode) -> None:

@@ -56,8 +56,10 @@ class Kind(Generic[R, O]):
         refresh: make the children of the key true to the server's newest state.
         look_up: read what the resource depends on and doesn't own, for `observe`.
         inquire: what is wanted of Ray after a pass that decided so; None wants nothing.
+        ask: take in what a key wants of Ray from now on; doesn't wait for it.
         next_status: the whole next status; None leaves the status alone.
         news: the events that a change to this status is worth.
+        goes_on: tell whether a status that was written asks for another pass at once.
     """
 
     resource: records.Resource
@@ -66,9 +68,11 @@ class Kind(Generic[R, O]):
     look_up: Callable[[R], Awaitable[Any]]
     observe: Callable[[R, Any], O]
     plan: Callable[[R, O, settings.Settings, datetime], actions.Plan]
-    inquire: Callable[[R, O, actions.Plan], records.Inquiry | None]
+    inquire: Callable[[R, O, actions.Plan], Any]
+    ask: Callable[[records.Key, Any], None]
     next_status: Callable[[R, O, actions.Outcome, datetime], Mapping[str, Any] | None]
     news: Callable[[R, Mapping[str, Any]], Sequence[actions.Event]] = lambda _, __: ()
+    goes_on: Callable[[R, Mapping[str, Any]], bool] = lambda _, __: False
 
 
 class _Envelope(msgspec.Struct):
@@ -92,13 +96,9 @@ class Reconciler:
         options: settings.Settings,
         concurrency: int,
         may_write: Callable[[], bool],
-        ask: Callable[[records.Key, records.Inquiry | None], None],
         storable: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda _, status: status,
     ) -> None:
-        """`storable` leaves out of a kind's status what the served CRD doesn't know.
-
-        `ask` takes in what a key wants of Ray from now on, and doesn't wait for it.
-        """
+        """`storable` leaves out of a kind's status what the served CRD doesn't know."""
         self._client = client
         self._storable = storable
         self._kinds = kinds
@@ -108,7 +108,6 @@ class Reconciler:
         self._settings = options
         self._concurrency = concurrency
         self._may_write = may_write
-        self._ask = ask
         self._distrusted: set[records.Key] = set()
         self._running: dict[records.Key, float] = {}
         self._draining = False
@@ -181,7 +180,7 @@ class Reconciler:
         data = self._store.get(key)
         if data is None:
             self._queue.forget(key)
-            self._ask(key, None)
+            self._kinds[key.kind].ask(key, None)
             self._distrusted.discard(key)
             return "success"
         kind = self._kinds[key.kind]
@@ -194,7 +193,7 @@ class Reconciler:
             around = await kind.look_up(resource)
             observed = kind.observe(resource, around)
             plan = _bounded(kind.plan(resource, observed, self._settings, now))
-            self._ask(key, kind.inquire(resource, observed, plan))
+            kind.ask(key, kind.inquire(resource, observed, plan))
             if _replaces(plan, data) and not await self._is_alive(key, kind, data):
                 return "success"
             outcome = await self._applier.apply(plan)
@@ -216,6 +215,8 @@ class Reconciler:
             return self._retry(key, [each.error for each in outcome.failures if each.error])
         self._queue.succeeded(key)
         again = self._settings.resync if plan.requeue_after is None else plan.requeue_after
+        if written is not None and kind.goes_on(resource, written):
+            again = timedelta()
         self._queue.add_after(key, again)
         return "success" if plan.requeue_after is None else "requeue_after"
 

@@ -215,7 +215,12 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A Job; `is_finished` whatever its outcome."""
+    """A Job; `is_finished` whatever its outcome.
+
+    Attributes:
+        ended_at: when it was complete or had failed for good; None before.
+        failure: why it failed for good, as the Job controller says; empty unless it did.
+    """
 
     namespace: str
     name: str
@@ -224,6 +229,9 @@ class Job(msgspec.Struct, frozen=True):
     labels: Mapping[str, str]
     owner: Owner | None
     is_finished: bool = False
+    ended_at: datetime | None = None
+    failure: str = ""
+    deletion_at: datetime | None = None
 
 
 class ServicePort(msgspec.Struct, frozen=True):
@@ -236,7 +244,10 @@ class ServicePort(msgspec.Struct, frozen=True):
 
 
 class Service(msgspec.Struct, frozen=True):
-    """A Service; `cluster_ip` is `None` (the string) for a headless one."""
+    """A Service; `cluster_ip` is `None` (the string) for a headless one.
+
+    `selector` holds the labels of the Pods that it leads to.
+    """
 
     namespace: str
     name: str
@@ -248,6 +259,7 @@ class Service(msgspec.Struct, frozen=True):
     type: str = "ClusterIP"
     cluster_ip: str = ""
     ports: tuple[ServicePort, ...] = ()
+    selector: Mapping[str, str] = {}
 
 
 class NodeStatus(enum.StrEnum):
@@ -317,6 +329,7 @@ class RayHead(msgspec.Struct, frozen=True):
         dashboard_port: 0 where there is no dashboard.
         token_secret: name of the Secret with the token of Ray's token authentication.
         wants_own_token: Ray knows callers by their service accounts.
+        service: name of the Service that leads to it; empty where there is none yet.
     """
 
     pod_uid: str
@@ -327,6 +340,7 @@ class RayHead(msgspec.Struct, frozen=True):
     dashboard_port: int
     token_secret: str = ""
     wants_own_token: bool = False
+    service: str = ""
 
 
 class Drain(msgspec.Struct, frozen=True):
@@ -345,3 +359,54 @@ class Inquiry(msgspec.Struct, frozen=True):
     head: RayHead
     asks_state: bool = False
     drains: tuple[Drain, ...] = ()
+
+
+class JobInfo(msgspec.Struct, frozen=True):
+    """What Ray says of a job: `status` is PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
+
+    `message` may end in the last of the driver's log.
+    """
+
+    status: str
+    message: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class JobAnswer(msgspec.Struct, frozen=True):
+    """What a head has said of a job so far.
+
+    Attributes:
+        answered_at: when the newest question was asked that got an answer; None before the first.
+        session: the life of Ray that answered; another life has another table of jobs.
+        info: None when Ray doesn't know the job.
+        error: why the newest question got no answer; empty when it did.
+        in_vain: how long we have been asking without an answer.
+        refusal: why Ray won't take the job at all; empty while it may.
+        is_stopped: Ray was told to stop the job, or has nothing to stop.
+    """
+
+    answered_at: datetime | None = None
+    session: str = ""
+    info: JobInfo | None = None
+    error: str = ""
+    in_vain: timedelta = timedelta()
+    refusal: str = ""
+    is_stopped: bool = False
+
+
+class JobInquiry(msgspec.Struct, frozen=True):
+    """What a RayJob wants of a head, until it says otherwise.
+
+    Attributes:
+        session: the only life of Ray that may be told anything; empty while it isn't known.
+        submission: what to submit as soon as Ray is known not to have the job; None for nothing.
+        is_urgent: something is about to happen, so ask often.
+    """
+
+    head: RayHead
+    job_id: str
+    session: str = ""
+    submission: Mapping[str, Any] | None = None
+    stops: bool = False
+    is_urgent: bool = False

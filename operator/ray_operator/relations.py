@@ -2,13 +2,13 @@
 
 Owns: finding the keys to wake for it. Does not own: the store that tells of changes (`resources`),
 or what a pass makes of them. Invariant: only keys of kinds that are reconciled come out, so that
-nothing is queued that no one works off.
+nothing is queued that no one works off; a job whose cluster is somebody else's hears of it too.
 """
 
 from collections.abc import Callable, Collection
 from typing import Any
 
-from ray_operator import records, resources
+from ray_operator import records
 
 
 def owners(body: dict[str, Any], *, namespace: str, kinds: Collection[str]) -> list[records.Key]:
@@ -23,14 +23,47 @@ def owners(body: dict[str, Any], *, namespace: str, kinds: Collection[str]) -> l
     ]
 
 
-def waking(wake: Callable[[records.Key], None], *, kinds: Collection[str]) -> resources.Touched:
-    """Return what the store is to tell of each change, to `wake` the owners."""
+class Relations:
+    """Wake whom a change concerns: `wake` is told of the keys."""
 
-    def touched(key: records.Key, body: dict[str, Any]) -> None:
-        for owner in owners(body, namespace=key.namespace, kinds=kinds):
-            wake(owner)
+    def __init__(self, wake: Callable[[records.Key], None], *, kinds: Collection[str]) -> None:
+        self._wake = wake
+        self._kinds = kinds
+        self._users: dict[records.Key, set[records.Key]] = {}
+        self._used: dict[records.Key, records.Key] = {}
 
-    return touched
+    def touched(self, key: records.Key, body: dict[str, Any]) -> None:
+        """Take in that one of our own resources changed, in whatever way, or went."""
+        for owner in owners(body, namespace=key.namespace, kinds=self._kinds):
+            self._wake(owner)
+        self._wake_users(key)
+        if key.kind == records.RAYJOBS.kind:
+            self._use(key, (body.get("status") or {}).get("rayClusterName"))
+
+    def changed(self, key: records.Key) -> None:
+        """Take in that a child of the key's resource changed; of clusters' Pods, jobs live too."""
+        self._wake(key)
+        self._wake_users(key)
+
+    def forget(self, key: records.Key) -> None:
+        """Drop what is known of a key whose object is gone."""
+        self._use(key, None)
+
+    def _wake_users(self, key: records.Key) -> None:
+        for user in self._users.get(key, ()):
+            self._wake(user)
+
+    def _use(self, key: records.Key, cluster: str | None) -> None:
+        """Note which cluster, if any, a job uses; it needn't be one that the job made."""
+        found = records.Key(records.RAYCLUSTERS.kind, key.namespace, cluster) if cluster else None
+        before = self._used.pop(key, None)
+        if before is not None and before != found:
+            self._users[before].discard(key)
+            if not self._users[before]:
+                del self._users[before]
+        if found is not None:
+            self._used[key] = found
+            self._users.setdefault(found, set()).add(key)
 
 
 def _is_ours(reference: dict[str, Any]) -> bool:

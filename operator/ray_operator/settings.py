@@ -58,6 +58,7 @@ class Settings:
         delete_finished_rayjobs: a RayJob that shuts its cluster down goes itself.
         rayjob_transition_grace: how long a RayJob waits for the end that Ray has told.
         rayjob_status_timeout: how long a RayJob's status may be unreadable.
+        rayjob_trusts_submitter: a job fails when its submitter ended 30 s ago, whatever Ray says.
     """
 
     version: str
@@ -82,3 +83,4 @@ class Settings:
     delete_finished_rayjobs: bool = False
     rayjob_transition_grace: timedelta = timedelta(seconds=300)
     rayjob_status_timeout: timedelta = timedelta(seconds=300)
+    rayjob_trusts_submitter: bool = False

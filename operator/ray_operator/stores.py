@@ -8,7 +8,7 @@ that we make carries the labels by which it is found here.
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -23,8 +23,38 @@ WATCHED_BY_LABEL = (
     records.ROLE_BINDINGS,
 )
 """Children of which only the metadata matters."""
+T = TypeVar("T", bound=informers.Child)
+
 _PODS = f"{names.NODE_TYPE_LABEL} in ({names.HEAD},{names.WORKER})"
 _JOBS = f"{names.CLUSTER_LABEL},{names.NODE_TYPE_LABEL}={cleanup.NODE_TYPE}"
+_OF_RAYJOBS = f"{names.ORIGIN_KIND_LABEL}={records.RAYJOBS.kind},!{names.CLUSTER_LABEL}"
+
+
+class Families(Generic[T]):
+    """The children of one resource that different kinds make, seen as one by who writes them."""
+
+    def __init__(self, of_clusters: informers.Children[T], of_jobs: informers.Children[T]) -> None:
+        self._all = (of_clusters, of_jobs)
+        self._of_clusters, self._of_jobs = of_clusters, of_jobs
+
+    def written(self, namespace: str, answer: bytes) -> None:
+        """Take in the API server's answer to a write of ours."""
+        labels = msgspec.json.decode(answer, type=wire.Stub).metadata.labels
+        found = self._of_clusters if names.CLUSTER_LABEL in labels else self._of_jobs
+        found.written(namespace, answer)
+
+    def deleted(self, namespace: str, name: str, uid: str, answer: bytes) -> None:
+        """Take in the API server's answer to a delete of ours."""
+        metadata = msgspec.json.decode(answer, type=wire.Stub).metadata
+        if metadata.uid == uid and metadata.deletion_timestamp is not None:
+            self.written(namespace, answer)
+        else:
+            self.removed(namespace, name, uid)
+
+    def removed(self, namespace: str, name: str, uid: str) -> None:
+        """Drop an object that is gone."""
+        for each in self._all:
+            each.removed(namespace, name, uid)
 
 
 class Stores:
@@ -47,6 +77,15 @@ class Stores:
             records.SERVICES, names.CLUSTER_LABEL, wire.service
         )
         self.jobs: informers.Children[records.Job] = self._children(records.JOBS, _JOBS, wire.job)
+        self.job_services: informers.Children[records.Service] = self._children(
+            records.SERVICES, _OF_RAYJOBS, wire.service
+        )
+        self.submitters: informers.Children[records.Job] = self._children(
+            records.JOBS, _OF_RAYJOBS, wire.job
+        )
+        self.submitter_pods: informers.Children[records.Pod] = self._children(
+            records.PODS, _OF_RAYJOBS, wire_pods.submitter
+        )
         self.others: dict[records.Resource, informers.Children[records.Meta]] = {
             resource: self._children(
                 resource,
@@ -61,41 +100,51 @@ class Stores:
             for namespace in self._namespaces
         ]
 
-    def by_resource(self) -> dict[records.Resource, informers.Children[Any]]:
-        """Return all of the stores of children."""
+    def by_resource(self) -> dict[records.Resource, informers.Children[Any] | Families[Any]]:
+        """Return where answers to writes of each resource go."""
         return {
             records.PODS: self.pods,
-            records.SERVICES: self.services,
-            records.JOBS: self.jobs,
+            records.SERVICES: Families(self.services, self.job_services),
+            records.JOBS: Families(self.jobs, self.submitters),
             **self.others,
         }
 
     async def relist(self) -> None:
         """Make all stores true to the server's newest state. Raises `KubeError`."""
-        await asyncio.gather(*(each.relist() for each in self.by_resource().values()))
+        await asyncio.gather(*(each.relist() for each in self._all()))
 
     async def refresh(self, key: records.Key) -> None:
-        """Make the children of one owner true to the server's newest state. Raises `KubeError`."""
+        """Make a RayCluster's children true to the server's newest state. Raises `KubeError`."""
         selector = f"{names.CLUSTER_LABEL}={key.name}"
-        await asyncio.gather(
-            *(each.relist_owned(key, selector) for each in self.by_resource().values())
-        )
+        await asyncio.gather(*(each.relist_owned(key, selector) for each in self._of_clusters()))
+
+    async def refresh_job(self, key: records.Key) -> None:
+        """Make a RayJob's children true to the server's newest state. Raises `KubeError`."""
+        selector = f"{_OF_RAYJOBS},{names.ORIGIN_NAME_LABEL}={key.name}"
+        await asyncio.gather(*(each.relist_owned(key, selector) for each in self._of_jobs()))
+
+    def _of_clusters(self) -> tuple[informers.Children[Any], ...]:
+        return (self.pods, self.services, self.jobs, *self.others.values())
+
+    def _of_jobs(self) -> tuple[informers.Children[Any], ...]:
+        return (self.job_services, self.submitters, self.submitter_pods)
+
+    def _all(self) -> tuple[informers.Children[Any], ...]:
+        return (*self._of_clusters(), *self._of_jobs())
 
     def is_synced(self) -> bool:
         """Tell whether all have listed at least once."""
-        return all(each.is_synced() for each in self.by_resource().values())
+        return all(each.is_synced() for each in self._all())
 
     def work(self) -> dict[str, Coroutine[None, None, None]]:
         """Return all watches, which run until cancelled, by name."""
-        watches = (
-            *(each for store in self.by_resource().values() for each in store.informers),
-            *self.events,
-        )
+        watches = [("", each) for store in self._of_clusters() for each in store.informers]
+        watches += [("RayJobs' ", each) for store in self._of_jobs() for each in store.informers]
         return {
-            f"the watch of {each.resource.plural} in {each.namespace or 'all namespaces'}": (
+            f"the watch of {whose}{each.resource.plural} in {each.namespace or 'all namespaces'}": (
                 each.run()
             )
-            for each in watches
+            for whose, each in [*watches, *(("events: ", each) for each in self.events)]
         }
 
     def _children(

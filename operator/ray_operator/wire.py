@@ -93,6 +93,7 @@ class _ServiceSpec(msgspec.Struct, rename="camel"):
     type: str = "ClusterIP"
     cluster_ip: str = msgspec.field(default="", name="clusterIP")
     ports: list[_ServicePort] = []
+    selector: dict[str, str] = {}
 
 
 class _Service(msgspec.Struct):
@@ -125,6 +126,7 @@ def service(data: bytes | msgspec.Raw) -> records.Service:
             records.ServicePort(item.name, item.port, item.target_port, item.node_port)
             for item in spec.ports
         ),
+        selector=spec.selector,
     )
 
 
@@ -216,9 +218,12 @@ class Groups(msgspec.Struct):
     groups: list[_Group]
 
 
-class _JobCondition(msgspec.Struct):
+class _JobCondition(msgspec.Struct, rename="camel"):
     type: str
     status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: datetime | None = None
 
 
 class _JobStatus(msgspec.Struct):
@@ -241,7 +246,9 @@ def job(data: bytes | msgspec.Raw) -> records.Job:
     """
     decoded = _JOB.decode(data)
     metadata = decoded.metadata
-    ends = {"Complete", "Failed", "FailureTarget"}
+    said = {each.type: each for each in decoded.status.conditions if each.status == "True"}
+    failed = said.get("Failed")
+    end = said.get("Complete") or failed
     return records.Job(
         namespace=metadata.namespace,
         name=metadata.name,
@@ -249,9 +256,10 @@ def job(data: bytes | msgspec.Raw) -> records.Job:
         resource_version=metadata.resource_version,
         labels=metadata.labels,
         owner=metadata.owner(),
-        is_finished=any(
-            each.type in ends and each.status == "True" for each in decoded.status.conditions
-        ),
+        is_finished=bool(end) or "FailureTarget" in said,
+        ended_at=end.last_transition_time if end else None,
+        failure=f"{failed.reason}: {failed.message}" if failed else "",
+        deletion_at=metadata.deletion_timestamp,
     )
 
 

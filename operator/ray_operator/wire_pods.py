@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ray_operator import records, wire
+from ray_operator import names, records, wire
 
 
 class _StateDetail(msgspec.Struct, rename="camel"):
@@ -89,6 +89,20 @@ class _Pod(msgspec.Struct):
 
 
 _POD = msgspec.json.Decoder(_Pod)
+
+
+def submitter(data: bytes | msgspec.Raw) -> records.Pod:
+    """Decode the JSON of a Pod of a RayJob's submitter, whose owner is the Job between the two.
+
+    The owner becomes the RayJob, with the Job's UID, which tells Pods of different attempts apart.
+    """
+    found = pod(data)
+    owner = found.owner
+    if owner is None:
+        return found
+    name = found.labels.get(names.ORIGIN_NAME_LABEL, "")
+    kept = records.Owner(kind=records.RAYJOBS.kind, name=name, uid=owner.uid)
+    return msgspec.structs.replace(found, owner=kept)
 
 
 def pod(data: bytes | msgspec.Raw) -> records.Pod:

@@ -49,7 +49,10 @@ class Server:
             raise errors.Forbidden("exceeded quota")
         return encoded(name, 100 + len(self.created))
 
-    async def delete(self, _: records.Resource, __: str, name: str, *, uid: str) -> bytes:
+    async def delete(
+        self, _: records.Resource, __: str, name: str, *, uid: str, propagation: str
+    ) -> bytes:
+        assert not propagation
         if uid == "uid-gone":
             raise errors.NotFound("not found")
         return encoded(name, 200, deletionTimestamp="2026-01-01T00:00:30Z")

@@ -13,6 +13,7 @@ import grpc.aio
 import pytest
 
 from ray_operator import credentials, dashboard, errors, gcs, kube, pollers, records
+from ray_operator import heads as ways
 from ray_operator.protos import autoscaler_pb2 as pb
 from tests.unit import builders
 
@@ -72,14 +73,14 @@ class Dashboard:
     def __init__(self, *, failures: int = 0) -> None:
         self.failures = failures
 
-    def connect(self, _host: str, _port: int, _token: str | None) -> dashboard.Dashboard:
+    def connect(self, *_: object) -> dashboard.Dashboard:
         return cast("dashboard.Dashboard", self)
 
-    async def version(self) -> str:
+    async def version(self) -> dashboard.Version:
         if self.failures:
             self.failures -= 1
             raise errors.Unreachable("not yet")
-        return "2.46.0"
+        return dashboard.Version("2.46.0")
 
 
 class Secrets:
@@ -87,15 +88,17 @@ class Secrets:
         return b'{"data": {"auth_token": "c2VjcmV0"}}'
 
 
-class Heads:
+class Asking:
     """Pollers, and what they told of."""
 
     def __init__(self, *, may_write: bool = True, dashboard_failures: int = 0) -> None:
         self.changed: asyncio.Queue[records.Key] = asyncio.Queue()
         self.pollers = pollers.Pollers(
-            cast("kube.Kube", Secrets()),
-            credentials.Credentials(server="https://nowhere", token="ours"),
-            connect=Dashboard(failures=dashboard_failures).connect,
+            ways.Heads(
+                cast("kube.Kube", Secrets()),
+                credentials.Credentials(server="https://nowhere", token="ours"),
+                connect=Dashboard(failures=dashboard_failures).connect,
+            ),
             changed=self.changed.put_nowait,
             may_write=lambda: may_write,
         )
@@ -109,8 +112,8 @@ class Heads:
 
 
 @pytest.fixture
-async def heads() -> AsyncIterator[Heads]:
-    made = Heads()
+async def heads() -> AsyncIterator[Asking]:
+    made = Asking()
     yield made
     await made.pollers.close()
     assert tasks() == []
@@ -141,7 +144,7 @@ POD = builders.worker("w-0")
 UNTIL_MS = int((builders.NOW + timedelta(seconds=30)).timestamp() * 1000)
 
 
-async def test_the_state_is_told_as_it_is(heads: Heads, server: Server) -> None:
+async def test_the_state_is_told_as_it_is(heads: Asking, server: Server) -> None:
     server.nodes = [node(POD, pb.IDLE, idle_duration_ms=1500, node_ip_address="10.0.0.1")]
     heads.pollers.ask(KEY, inquiry(server.port))
     answer = await heads.told(lambda answer: answer.state is not None)
@@ -157,14 +160,14 @@ async def test_the_state_is_told_as_it_is(heads: Heads, server: Server) -> None:
     )
 
 
-async def test_an_idle_node_leaves_at_once(heads: Heads, server: Server) -> None:
+async def test_an_idle_node_leaves_at_once(heads: Asking, server: Server) -> None:
     server.nodes = [node(POD, pb.IDLE)]
     heads.pollers.ask(KEY, inquiry(server.port, POD))
     await heads.told(lambda answer: bool(answer.state and not answer.state.life_of(POD)))
     assert server.drained == [(b"uid-w-0", pb.DRAIN_NODE_REASON_IDLE_TERMINATION, 0)]
 
 
-async def test_a_node_that_got_work_meanwhile_may_finish_it(heads: Heads, server: Server) -> None:
+async def test_a_node_that_got_work_meanwhile_may_finish_it(heads: Asking, server: Server) -> None:
     server.nodes, server.refuses_idle = [node(POD, pb.IDLE)], True
     heads.pollers.ask(KEY, inquiry(server.port, POD))
     await heads.told(lambda answer: bool(answer.state and not answer.state.life_of(POD)))
@@ -174,14 +177,14 @@ async def test_a_node_that_got_work_meanwhile_may_finish_it(heads: Heads, server
     ]
 
 
-async def test_a_busy_node_may_finish(heads: Heads, server: Server) -> None:
+async def test_a_busy_node_may_finish(heads: Asking, server: Server) -> None:
     server.nodes = [node(POD, pb.RUNNING)]
     heads.pollers.ask(KEY, inquiry(server.port, POD))
     await heads.told(lambda answer: bool(answer.state and not answer.state.life_of(POD)))
     assert server.drained == [(b"uid-w-0", pb.DRAIN_NODE_REASON_PREEMPTION, UNTIL_MS)]
 
 
-async def test_a_later_drain_does_not_wait_for_the_next_look(heads: Heads, server: Server) -> None:
+async def test_a_later_drain_does_not_wait_for_the_next_look(heads: Asking, server: Server) -> None:
     server.nodes = [node(POD, pb.IDLE)]
     heads.pollers.ask(KEY, inquiry(server.port))
     await heads.told(lambda answer: answer.state is not None)
@@ -190,7 +193,7 @@ async def test_a_later_drain_does_not_wait_for_the_next_look(heads: Heads, serve
 
 
 async def test_who_may_not_write_drains_nothing(server: Server) -> None:
-    idle = Heads(may_write=False)
+    idle = Asking(may_write=False)
     server.nodes = [node(POD, pb.IDLE)]
     idle.pollers.ask(KEY, inquiry(server.port, POD))
     await idle.told(lambda answer: answer.state is not None)
@@ -207,7 +210,7 @@ async def test_who_may_not_write_drains_nothing(server: Server) -> None:
     ],
 )
 async def test_the_token_goes_along(
-    fields: dict[str, Any], token: str | None, heads: Heads, server: Server
+    fields: dict[str, Any], token: str | None, heads: Asking, server: Server
 ) -> None:
     heads.pollers.ask(KEY, inquiry(server.port, **fields))
     await heads.told(lambda answer: answer.state is not None)
@@ -215,7 +218,7 @@ async def test_the_token_goes_along(
 
 
 async def test_a_head_where_nobody_listens_is_told_of_and_delays_no_other(
-    heads: Heads, server: Server
+    heads: Asking, server: Server
 ) -> None:
     heads.pollers.ask(OTHER, inquiry(1))
     heads.pollers.ask(KEY, inquiry(server.port))
@@ -228,7 +231,7 @@ async def test_a_head_where_nobody_listens_is_told_of_and_delays_no_other(
 
 
 async def test_the_version_is_asked_until_it_is_known_and_then_no_more() -> None:
-    starting = Heads(dashboard_failures=1)
+    starting = Asking(dashboard_failures=1)
     quiet = records.Inquiry(head=inquiry(1, dashboard_port=8265).head)
     starting.pollers.ask(KEY, quiet)
     answer = await starting.told(lambda answer: bool(answer.version))
@@ -239,7 +242,7 @@ async def test_the_version_is_asked_until_it_is_known_and_then_no_more() -> None
     await starting.pollers.close()
 
 
-async def test_the_version_stands_while_ray_starts_anew_in_its_pod(heads: Heads) -> None:
+async def test_the_version_stands_while_ray_starts_anew_in_its_pod(heads: Asking) -> None:
     head = inquiry(1, dashboard_port=8265).head
     heads.pollers.ask(KEY, records.Inquiry(head=head))
     known = await heads.told(lambda answer: bool(answer.version))
@@ -251,7 +254,7 @@ async def test_the_version_stands_while_ray_starts_anew_in_its_pod(heads: Heads)
     assert heads.pollers.answer(KEY) == records.RayAnswer()
 
 
-async def test_who_wants_nothing_more_costs_nothing(heads: Heads, server: Server) -> None:
+async def test_who_wants_nothing_more_costs_nothing(heads: Asking, server: Server) -> None:
     heads.pollers.ask(KEY, inquiry(server.port))
     await heads.told(lambda answer: answer.state is not None)
     heads.pollers.ask(KEY, records.Inquiry(head=inquiry(server.port).head))

@@ -121,6 +121,7 @@ def reconciler(
                 observe=lambda *_: None,
                 plan=lambda *_: plan,
                 inquire=lambda *_: None,
+                ask=lambda *_: None,
                 next_status=said,
                 news=lambda _, __: news,
             )
@@ -131,7 +132,6 @@ def reconciler(
         options=settings.Settings(version="test"),
         concurrency=1,
         may_write=may_write,
-        ask=lambda *_: None,
     )
     store.put(KEY, body(1))
     return made, queue

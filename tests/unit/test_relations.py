@@ -35,8 +35,8 @@ def test_only_a_controller_of_a_kind_that_is_reconciled_is_woken(
 def test_an_owner_is_woken_by_birth_status_and_end_of_what_it_made() -> None:
     changed: list[records.Key] = []
     woken: list[records.Key] = []
-    touched = relations.waking(woken.append, kinds=KINDS)
-    kept = resources.Resources(changed.append, touched)
+    related = relations.Relations(woken.append, kinds=KINDS)
+    kept = resources.Resources(changed.append, related.touched)
     key, owner = records.Key("RayCluster", "ns1", "a"), records.Key("RayJob", "ns1", "j")
     kept.put(key, body(1, JOB))
     kept.put(key, body(2, JOB, status={"state": "ready"}))

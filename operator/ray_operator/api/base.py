@@ -114,6 +114,12 @@ class Metadata(Model):
     finalizers: list[str] = Field(default_factory=list)
     creation_timestamp: AwareDatetime | None = None
     deletion_timestamp: AwareDatetime | None = None
+    owner_references: list[Json] = Field(default_factory=list)
+
+    def controller(self) -> str:
+        """Return the UID of the controlling owner; empty when nobody controls the object."""
+        found = (each["uid"] for each in self.owner_references if each.get("controller"))
+        return next(found, "")
 
 
 class Resource(Model):

@@ -6,7 +6,8 @@ RayJobStatus.
 
 from pydantic import Field
 
-from ray_operator.api.base import Int32, Int64, Model, Time, list_map
+from ray_operator.api import kubernetes
+from ray_operator.api.base import Int32, Int64, Json, Model, Time, list_map
 from ray_operator.api.raycluster_status import Condition, RayClusterStatus
 
 
@@ -17,6 +18,15 @@ class RayJobInfo(Model):
     """When Ray started it."""
     end_time: Time | None = None
     """When Ray saw it end."""
+
+
+class RayJobHead(Model):
+    """The head that an attempt belongs to."""
+
+    pod_uid: str | None = Field(None, alias="podUID")
+    """UID of its Pod."""
+    session: str | None = None
+    """Name of Ray's session: the life of Ray that gets the job, and no other."""
 
 
 class RayJobStatus(Model):
@@ -52,5 +62,13 @@ class RayJobStatus(Model):
     """What Ray says of the job."""
     job_status_check_failure_start_time: Time | None = None
     """Since when Ray hasn't answered for the job."""
+    head: RayJobHead | None = None
+    """The head of the present attempt, recorded before anything is submitted to it."""
+    last_valid_spec: Json | None = Field(None, json_schema_extra=kubernetes.OPEN)
+    """The newest spec that was valid, without templates: what the attempt runs under."""
+    teardown_start_time: Time | None = None
+    """Since when the present attempt is being removed."""
+    used_job_id: str | None = None
+    """In InteractiveMode, the job of an earlier attempt, which isn't followed again."""
     observed_generation: Int64 | None = None
     """The generation of the spec that this status answers."""

@@ -234,6 +234,40 @@ class Starting(Term):
     SUSPENDED = "RayClusterSuspended", "the cluster is suspended"
 
 
+class JobCondition(Term):
+    """Types of a RayJob's conditions, in the order in which they are written."""
+
+    COMPLETE = "Complete", "the job has succeeded, or was stopped; as of a Kubernetes Job"
+    FAILED = "Failed", "it has failed, and no attempt is left; as of a Kubernetes Job"
+    SUSPENDED = "Suspended", "there is no cluster because the spec says so"
+    SPEC_VALID = (
+        "RayJobSpecValid",
+        "the spec breaks no rule; else an attempt goes on under the last one that broke none",
+    )
+    CLUSTER_READY = "RayClusterReady", "the attempt's RayCluster is ready; else it says why not"
+    REACHABLE = "RayReachable", "Ray answers; else what is told of the job may be out of date"
+    CHILD_FAILURE = "ChildFailure", "an object couldn't be made or deleted"
+
+
+class JobReason(Term):
+    """Reasons of these conditions; those of `Failed` are KubeRay's, as in `status.reason`."""
+
+    SUCCEEDED = "JobSucceeded", "Ray says so"
+    STOPPED = "JobStopped", "somebody stopped it"
+    FAILED = "JobFailed", "it has failed, for a reason that wasn't written down"
+    SUSPENDED = "JobSuspended", "it is"
+    SUSPENDING = "JobSuspending", "what there is of the attempt is being removed"
+    RESUMED = "NotSuspended", "it isn't"
+    CLUSTER_NOT_FOUND = "RayClusterNotFound", "there is no RayCluster of that name (yet)"
+    CLUSTER_UNKNOWN = "RayClusterUnknown", "the RayCluster says nothing of itself yet"
+    ANSWERS = "RayAnswers", "the newest question got an answer"
+    UNREACHABLE = (
+        "HeadUnreachable",
+        "it got none: since when and why; a RayJob fails when that lasts too long",
+    )
+    NOT_ASKED = "NotAskedYet", "nothing was asked yet"
+
+
 class Annotation(NamedTuple):
     """An annotation of ours; `on` is what carries it."""
 
@@ -248,6 +282,12 @@ ANNOTATIONS = (
         names.AUTOSCALER_ANNOTATION,
         "RayCluster",
         "`sidecar` or `operator`: who scales the workers; for now it is always the sidecar",
+        is_for_users=True,
+    ),
+    Annotation(
+        names.RAW_ENTRYPOINT_ANNOTATION,
+        "RayJob",
+        "`true`: the submitter's shell reads the entrypoint, as KubeRay has it, and not Ray's",
         is_for_users=True,
     ),
     Annotation(

@@ -48,4 +48,5 @@ def _head(cluster: api.RayCluster, pod: records.Pod) -> records.RayHead:
         else 0,
         token_secret=auth.secret_name(cluster),
         wants_own_token=auth.needs_volume(cluster.spec),
+        service=rayparams.head_service_name(cluster),
     )

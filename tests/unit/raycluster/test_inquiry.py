@@ -20,6 +20,7 @@ HEAD = records.RayHead(
     host="10.0.0.1",
     gcs_port=6379,
     dashboard_port=8265,
+    service="demo-head-svc",
 )
 NOTHING = actions.Plan()
 

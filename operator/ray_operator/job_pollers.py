@@ -1,0 +1,186 @@
+"""Tasks that ask Ray heads after the jobs of RayJobs, so that no pass ever waits for one.
+
+Owns: asking, submitting and stopping for the RayJob that wants it, and the newest answers. Does not
+own: what is wanted (`rayjob.inquiry`) or what follows. Invariant: a task of one RayJob waits for no
+other; nothing is submitted to, or stopped on, another life of Ray than the one that was written
+down; time in which nobody asked is not counted as time without an answer.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from ray_operator import errors, heads, records
+
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 3.0
+"""Between two questions; it grows by a tenth with each."""
+URGENT_PAUSE_SECONDS = 0.25
+LONGEST_ATTEMPT = timedelta(seconds=30)
+"""More time than this between two failures was spent by somebody else."""
+ENDS = frozenset({"STOPPED", "SUCCEEDED", "FAILED"})
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Poll:
+    """One RayJob: what it wants, what was said, and the task that finds out."""
+
+    inquiry: records.JobInquiry
+    answer: records.JobAnswer = field(default_factory=records.JobAnswer)
+    task: asyncio.Task[None] | None = None
+    wakeup: asyncio.Event = field(default_factory=asyncio.Event)
+    pause_seconds: float = FIRST_PAUSE_SECONDS
+    tried_at: float | None = None
+
+
+class JobPollers:
+    """Ask heads; `changed` is told of every answer that a pass could care for."""
+
+    def __init__(
+        self,
+        way: heads.Heads,
+        *,
+        changed: Callable[[records.Key], None],
+        may_write: Callable[[], bool],
+    ) -> None:
+        self._heads = way
+        self._changed = changed
+        self._may_write = may_write
+        self._polls: dict[records.Key, _Poll] = {}
+
+    def ask(self, key: records.Key, inquiry: records.JobInquiry | None) -> None:
+        """Take in what a RayJob wants from now on; never waits."""
+        poll = self._polls.get(key)
+        if inquiry is None:
+            if poll is not None:
+                self._forget(key, poll)
+            return
+        if poll is not None and _is_another(poll.inquiry, inquiry):
+            self._forget(key, poll)
+            poll = None
+        if poll is None:
+            poll = self._polls[key] = _Poll(inquiry)
+        elif poll.inquiry != inquiry:
+            poll.pause_seconds = FIRST_PAUSE_SECONDS
+            poll.inquiry = inquiry
+            poll.wakeup.set()
+        if poll.task is None or poll.task.done():
+            poll.task = asyncio.create_task(self._follow(key, poll), name=f"job of {key}")
+            poll.task.add_done_callback(_tell_failure)
+
+    def answer(self, key: records.Key) -> records.JobAnswer:
+        """Return what was said of the RayJob's job."""
+        poll = self._polls.get(key)
+        return poll.answer if poll else records.JobAnswer()
+
+    async def close(self) -> None:
+        """End all tasks and forget all answers."""
+        tasks = [poll.task for poll in self._polls.values() if poll.task is not None]
+        self._polls.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _forget(self, key: records.Key, poll: _Poll) -> None:
+        if poll.task is not None:
+            poll.task.cancel()
+        del self._polls[key]
+
+    async def _follow(self, key: records.Key, poll: _Poll) -> None:
+        """Ask again and again, ever more slowly while nothing changes."""
+        while True:
+            poll.wakeup.clear()
+            before, asked_at, started = poll.answer, datetime.now(UTC), time.monotonic()
+            try:
+                poll.answer = await self._attempt(key, poll.inquiry, asked_at)
+                poll.tried_at = None
+            except (errors.RayError, errors.KubeError) as error:
+                poll.answer = _failed(poll, str(error), started)
+                poll.tried_at = time.monotonic()
+                if not before.error:
+                    _log.warning("%s %s/%s: Ray doesn't answer: %s", *key, error)
+            if _facts(before) != _facts(poll.answer):
+                poll.pause_seconds = FIRST_PAUSE_SECONDS
+                self._changed(key)
+            await _pause(poll)
+
+    async def _attempt(
+        self, key: records.Key, inquiry: records.JobInquiry, asked_at: datetime
+    ) -> records.JobAnswer:
+        """Ask once, and do what is wanted of the head if it is the right one."""
+        head, refusal, is_stopped = inquiry.head, "", False
+        if not head.is_up:
+            raise errors.Unreachable("the head's container doesn't run")
+        client = await self._heads.dashboard(key.namespace, head)
+        session = (await client.version()).session_name
+        info = await client.job(inquiry.job_id) if inquiry.job_id else None
+        may_tell = bool(inquiry.session) and session == inquiry.session and self._may_write()
+        if info is None and inquiry.submission is not None and may_tell:
+            try:
+                await client.submit(inquiry.submission)
+                info = await client.job(inquiry.job_id)
+            except errors.Refused as error:
+                refusal = str(error)
+        if inquiry.stops and may_tell:
+            if info is not None and info.status not in ENDS:
+                await client.stop(inquiry.job_id)
+            is_stopped = True
+        elif inquiry.stops and session != inquiry.session:
+            is_stopped = True  # what was to be stopped was lost with the head
+        return records.JobAnswer(
+            answered_at=asked_at,
+            session=session,
+            info=info,
+            refusal=refusal,
+            is_stopped=is_stopped,
+        )
+
+
+def _failed(poll: _Poll, error: str, started: float) -> records.JobAnswer:
+    """Return the answer after another attempt in vain, with the time that was spent."""
+    since = started if poll.tried_at is None else poll.tried_at
+    spent = min(timedelta(seconds=time.monotonic() - since), LONGEST_ATTEMPT)
+    in_vain = poll.answer.in_vain + spent
+    return msgspec.structs.replace(poll.answer, error=error, in_vain=in_vain)
+
+
+def _is_another(before: records.JobInquiry, now: records.JobInquiry) -> bool:
+    """Tell whether what was said before doesn't count any more."""
+    return before.job_id != now.job_id or before.head.pod_uid != now.head.pod_uid
+
+
+def _facts(answer: records.JobAnswer) -> tuple[object, ...]:
+    """Return what of an answer could change a decision."""
+    is_answered = answer.answered_at is not None
+    return (
+        is_answered,
+        answer.session,
+        answer.info,
+        bool(answer.error),
+        answer.refusal,
+        answer.is_stopped,
+    )
+
+
+async def _pause(poll: _Poll) -> None:
+    """Sleep until the next question is due, or something else is wanted."""
+    seconds = poll.pause_seconds
+    poll.pause_seconds = min(seconds * 1.1, LAST_PAUSE_SECONDS)
+    if poll.inquiry.is_urgent:
+        seconds = URGENT_PAUSE_SECONDS
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(poll.wakeup.wait(), seconds * random.uniform(0.9, 1.1))
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    """Log what shouldn't happen; the next pass starts the task anew."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("%s: internal error", task.get_name(), exc_info=error)

@@ -1,0 +1,1 @@
+"""RayJobs: a command on Ray, the cluster for it, and what becomes of both. Pure."""

@@ -1,0 +1,108 @@
+"""The conditions of a RayJob: what holds of it now, and why.
+
+Owns: which conditions there are and what each says. Does not own: their names and reasons
+(`api.vocabulary`), or the state that they follow from (`decide`). Invariant: pure; equal
+observations give equal conditions; their types are those of Kubernetes' Jobs where these have one,
+so that `kubectl wait` needs no other words.
+"""
+
+from collections.abc import Iterator
+
+from ray_operator import actions, conditions, validity
+from ray_operator.api import rayjob as api
+from ray_operator.api import vocabulary
+from ray_operator.rayjob.observed import Observed
+from ray_operator.rayjob.state import FINISHED, STOPPED, Phase, State
+
+Type = vocabulary.JobCondition
+Told = vocabulary.JobReason
+_CLUSTER_READY = vocabulary.ClusterCondition.READY
+_ATTEMPT = frozenset({Phase.INITIALIZING, Phase.WAITING, Phase.RUNNING})
+
+
+def current(
+    job: api.RayJob, observed: Observed, *, outcome: actions.Outcome, state: State
+) -> list[conditions.Condition]:
+    """Return the conditions of now, in the order in which they are written."""
+    found = [
+        *_ends(state),
+        _suspended(state),
+        validity.condition(Type.SPEC_VALID, outcome.invalid),
+        *_cluster(observed, state),
+        *_reachable(observed, state),
+        *_failure(outcome),
+    ]
+    generation = job.metadata.generation
+    return [_at(each, generation) for each in found]
+
+
+def _ends(state: State) -> Iterator[conditions.Condition]:
+    if state.phase not in FINISHED:
+        return
+    if state.phase is Phase.FAILED:
+        yield _condition(Type.FAILED, "True", state.reason or Told.FAILED, state.message)
+        return
+    how = Told.STOPPED if state.job_status == STOPPED else Told.SUCCEEDED
+    yield _condition(Type.COMPLETE, "True", how, state.message)
+
+
+def _suspended(state: State) -> conditions.Condition:
+    if state.phase is Phase.SUSPENDED:
+        return _condition(Type.SUSPENDED, "True", Told.SUSPENDED)
+    if state.phase is Phase.SUSPENDING:
+        return _condition(Type.SUSPENDED, "False", Told.SUSPENDING, "the cluster is being removed")
+    return _condition(Type.SUSPENDED, "False", Told.RESUMED)
+
+
+def _cluster(observed: Observed, state: State) -> Iterator[conditions.Condition]:
+    """Roll up the cluster's own diagnosis, while an attempt needs the cluster."""
+    if state.phase not in _ATTEMPT or not state.cluster:
+        return
+    if observed.cluster is None:
+        text = f"RayCluster {state.cluster} doesn't exist"
+        yield _condition(Type.CLUSTER_READY, "False", Told.CLUSTER_NOT_FOUND, text)
+        return
+    said = conditions.read(observed.cluster.status.get("conditions", ()))
+    ready = conditions.find(said, _CLUSTER_READY)
+    if ready is None:
+        text = f"RayCluster {state.cluster} has no such condition yet"
+        yield _condition(Type.CLUSTER_READY, "Unknown", Told.CLUSTER_UNKNOWN, text)
+        return
+    text = f"RayCluster {state.cluster}: {ready.message}" if ready.message else ""
+    yield _condition(Type.CLUSTER_READY, ready.status, ready.reason, text)
+
+
+def _reachable(observed: Observed, state: State) -> Iterator[conditions.Condition]:
+    """Say whether what is told of the job is Ray's newest word."""
+    if state.phase not in {Phase.INITIALIZING, Phase.RUNNING} or not state.dashboard_url:
+        return
+    answer = observed.ray
+    if answer.error and state.unanswered_since is not None:
+        text = (
+            f"unknown, cannot reach the head since {state.unanswered_since:%FT%TZ}: {answer.error}"
+        )
+        yield _condition(Type.REACHABLE, "False", Told.UNREACHABLE, text)
+    elif answer.answered_at is not None:
+        yield _condition(Type.REACHABLE, "True", Told.ANSWERS)
+    else:
+        yield _condition(Type.REACHABLE, "Unknown", Told.NOT_ASKED, "Ray hasn't been asked yet")
+
+
+def _failure(outcome: actions.Outcome) -> Iterator[conditions.Condition]:
+    for first in outcome.failures[:1]:
+        reason = first.action.reasons.condition
+        yield _condition(Type.CHILD_FAILURE, "True", reason, actions.told(first))
+
+
+def _condition(type_: str, status: str, reason: str, message: str = "") -> conditions.Condition:
+    return conditions.Condition(type=type_, status=status, reason=reason, message=message)
+
+
+def _at(item: conditions.Condition, generation: int) -> conditions.Condition:
+    return conditions.Condition(
+        type=item.type,
+        status=item.status,
+        reason=item.reason,
+        message=item.message,
+        observed_generation=generation,
+    )

@@ -1,0 +1,42 @@
+"""The names of an attempt: drawn once, written to the status before anything bears them.
+
+Owns: how they are drawn. Does not own: writing them (`status`). Invariant: they follow from the
+RayJob's UID and the attempt's beginning, so pure code can draw them; no two attempts of any RayJobs
+share one but by a chance of one in millions, and never of one RayJob's.
+"""
+
+import dataclasses
+import hashlib
+from datetime import datetime
+
+from ray_operator import conditions, names
+from ray_operator.rayjob.case import Case
+from ray_operator.rayjob.state import Phase, State
+
+
+def begun(case: Case) -> State:
+    """Return the state of a new attempt, on the selected cluster or on one to be made."""
+    spec = case.spec
+    started = case.now.replace(microsecond=0)
+    job_id = case.state.job_id or spec.job_id or _drawn(case, "job", started)
+    cluster = case.state.cluster or spec.cluster_selector.get(names.CLUSTER_LABEL, "")
+    return dataclasses.replace(
+        case.state,
+        phase=Phase.INITIALIZING,
+        job_id="" if spec.submission_mode == "InteractiveMode" else job_id,
+        cluster=cluster or _drawn(case, "cluster", started),
+        started_at=started,
+        reason="",
+        message="",
+    )
+
+
+def _drawn(case: Case, what: str, started: datetime) -> str:
+    metadata = case.job.metadata
+    seed = f"{metadata.uid}/{what}/{case.state.failed}/{conditions.timestamp(started)}"
+    number = int.from_bytes(hashlib.sha256(seed.encode()).digest())
+    suffix = ""
+    for _ in range(names.SUFFIX_LENGTH):
+        number, index = divmod(number, len(names.SUFFIX_ALPHABET))
+        suffix += names.SUFFIX_ALPHABET[index]
+    return names.attempt(metadata.name, suffix)

@@ -1,0 +1,157 @@
+"""What is known of the job in hand: Ray's word, or what the submitter heard it say.
+
+Owns: taking answers into the state, and what proves that the head, and the job with it, is lost.
+Does not own: what follows (`verdict`). Invariant: only the life of Ray that the attempt belongs to
+is listened to; an answer that there is none is no answer.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from ray_operator import conditions, records
+from ray_operator.api import raycluster as cluster_api
+from ray_operator.api import vocabulary
+from ray_operator.raycluster import fault_tolerance
+from ray_operator.raycluster import observed as cluster_seen
+from ray_operator.rayjob.case import Case
+from ray_operator.rayjob.state import ENDS, Head, State
+
+MESSAGE_LENGTH = 4096
+"""Of Ray's message, which ends in up to 20,000 characters of log."""
+
+
+class LastWords(msgspec.Struct):
+    """What the submitter left when it ended; `end_time` in milliseconds."""
+
+    submission_id: str = ""
+    status: str = ""
+    message: str = ""
+    end_time: float | None = None
+    error: str = ""
+
+
+class Left(NamedTuple):
+    """How a submitter's container ended, and its last words, if they can be read."""
+
+    ended: records.Ended
+    words: LastWords
+
+
+def heard(case: Case) -> State:
+    """Return the state with what Ray has said since."""
+    state, answer = case.state, case.observed.ray
+    if answer.error:
+        since = state.unanswered_since or _whole(case.now - answer.in_vain)
+        state = dataclasses.replace(state, unanswered_since=since)
+    elif answer.answered_at is not None:
+        state = dataclasses.replace(state, unanswered_since=None)
+    info = answer.info if is_own_life(state, answer) else None
+    if info is None or info.status not in ENDS:
+        info = _by_submitter(case) or info
+    return state if info is None else _with(state, info)
+
+
+def identified(case: Case, state: State) -> State:
+    """Record the head that answers, if none is recorded yet."""
+    pod, answer = case.observed.head(), case.observed.ray
+    if state.head is not None or pod is None or not answer.session or answer.error:
+        return state
+    return dataclasses.replace(state, head=Head(pod_uid=pod.uid, session=answer.session))
+
+
+def is_own_life(state: State, answer: records.JobAnswer) -> bool:
+    """Tell whether the answer is of the life of Ray that the attempt belongs to."""
+    return state.head is None or answer.session in {"", state.head.session}
+
+
+def loss(case: Case, state: State) -> str:
+    """Say what proves that the head is lost, and the job's driver with it; `""` when nothing does.
+
+    With fault tolerance another head knows the job as well, and Ray itself will tell.
+    """
+    cluster, head = case.observed.cluster, state.head
+    if head is None or (cluster is not None and fault_tolerance.is_on(cluster)):
+        return ""
+    pod = case.observed.pod(head.pod_uid)
+    if pod is None:
+        return "the head Pod in which the job was is gone" + _because(cluster)
+    if cluster_seen.is_broken(pod):
+        return f"the head Pod {pod.name} has ended" + _how(pod)
+    answer = case.observed.ray
+    if answer.session and not answer.error and answer.session != head.session:
+        return f"Ray in the head Pod {pod.name} was started anew" + _how(pod)
+    return ""
+
+
+def last_words(case: Case) -> Iterator[Left]:
+    """Yield what the submitters that have ended left."""
+    beside = case.observed.submitter_container()
+    found = [pod.ray() for pod in case.observed.submitter_pods]
+    for container in [*found, beside]:
+        if container is not None and container.state == "terminated" and container.ended:
+            yield Left(container.ended, _read(container.ended.message))
+
+
+def _by_submitter(case: Case) -> records.JobInfo | None:
+    """Return the end that a submitter has heard Ray tell."""
+    for _, words in last_words(case):
+        if words.submission_id == case.state.job_id and words.status in ENDS:
+            end = words.end_time
+            return records.JobInfo(
+                status=words.status,
+                message=words.message,
+                started_at=case.state.ray_started_at,
+                ended_at=datetime.fromtimestamp(end / 1000, UTC) if end else None,
+            )
+    return None
+
+
+def _read(message: str) -> LastWords:
+    try:
+        return msgspec.json.decode(message, type=LastWords)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return LastWords(error=message.strip())
+
+
+def _with(state: State, info: records.JobInfo) -> State:
+    return dataclasses.replace(
+        state,
+        job_status=info.status,
+        message=_bounded(info.message),
+        ray_started_at=_whole(info.started_at) or state.ray_started_at,
+        ray_ended_at=_whole(info.ended_at) or state.ray_ended_at,
+    )
+
+
+def _bounded(text: str) -> str:
+    """Keep the beginning, which says what happened, and the end, which is the newest of the log."""
+    if len(text) <= MESSAGE_LENGTH:
+        return text
+    return text[:256] + "\n[…]\n" + text[-(MESSAGE_LENGTH - 261) :]
+
+
+def _whole(moment: datetime | None) -> datetime | None:
+    """Cut to whole seconds, as a status keeps them."""
+    return moment.replace(microsecond=0) if moment else None
+
+
+def _how(pod: records.Pod) -> str:
+    ray = pod.ray()
+    ended = ray.ended if ray is not None else None
+    if ended is None:
+        return f": {pod.reason} {pod.message}".rstrip(": ")
+    why = f"{ended.reason}, exit code {ended.exit_code}" if ended.reason else str(ended.exit_code)
+    return f" ({why})"
+
+
+def _because(cluster: cluster_api.RayCluster | None) -> str:
+    if cluster is None:
+        return ", and so is its RayCluster"
+    said = conditions.read(cluster.status.get("conditions") or ())
+    ready = conditions.find(said, vocabulary.ClusterCondition.READY)
+    is_told = ready is not None and ready.status == "False" and ready.message
+    return f"; RayCluster {cluster.metadata.name}: {ready.message}" if ready and is_told else ""

@@ -1,0 +1,105 @@
+"""What a RayJob wants of a head: to know of its job, to submit it, or to stop it.
+
+Owns: the inquiry of one pass. Does not own: asking (`job_pollers`). Invariant: nothing is asked
+that can't change a decision; nothing is submitted before the head that gets it is written.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ray_operator import actions, records, settings
+from ray_operator.api import rayjob as api
+from ray_operator.raycluster import auth
+from ray_operator.raycluster import observed as cluster_seen
+from ray_operator.rayjob import head_service, plan, retention, submission
+from ray_operator.rayjob import state as states
+from ray_operator.rayjob.case import Case
+from ray_operator.rayjob.observed import Observed
+from ray_operator.rayjob.state import Phase, Reason, State
+
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+"""What is asked doesn't depend on the time, but on what is due at the end."""
+
+
+def inquiry(
+    job: api.RayJob,
+    observed: Observed,
+    decided: actions.Plan,
+    *,
+    options: settings.Settings,
+) -> records.JobInquiry | None:
+    """Return what is wanted after a pass that decided so; None: nothing, of nobody."""
+    state = states.read(job.status)
+    address = state.dashboard_url
+    if not address and observed.cluster is not None:
+        address = head_service.dashboard(observed.cluster, options=options)
+    if not plan.is_ours(job) or not state.cluster or not address:
+        return None
+    case = Case(
+        job=job,
+        spec=plan.spec_in_force(job, decided.invalid),
+        state=state,
+        observed=observed,
+        options=options,
+        now=state.ended_at or _LONG_AGO,
+    )
+    head = _head(observed, address)
+    if job.metadata.deletion_timestamp:
+        return _asked(head, state, stops=True) if plan.is_to_be_stopped(job) else None
+    match state.phase:
+        case Phase.INITIALIZING:
+            return _asked(head, state) if observed.is_cluster_ready() else None
+        case Phase.RUNNING:
+            return _of_running(case, head)
+        case Phase.FAILED if state.reason == Reason.DEADLINE_EXCEEDED and not state.is_ended:
+            return _asked(head, state, stops=True) if retention.outlives(case) else None
+    return None
+
+
+def _of_running(case: Case, head: records.RayHead) -> records.JobInquiry:
+    state = case.state
+    submits = case.mode == "HTTPMode" and state.head is not None and not state.job_status
+    is_left = case.submits_itself and case.observed.submitter_ended_at() is not None
+    return _asked(
+        head,
+        state,
+        payload=submission.payload(case.spec, state.job_id) if submits else None,
+        is_urgent=is_left and not state.is_ended,
+    )
+
+
+def _asked(
+    head: records.RayHead,
+    state: State,
+    *,
+    stops: bool = False,
+    payload: Mapping[str, Any] | None = None,
+    is_urgent: bool = False,
+) -> records.JobInquiry:
+    return records.JobInquiry(
+        head=head,
+        job_id=state.job_id,
+        session=state.head.session if state.head else "",
+        submission=payload,
+        stops=stops,
+        is_urgent=is_urgent,
+    )
+
+
+def _head(observed: Observed, address: str) -> records.RayHead:
+    """Return the head to ask; one that isn't there doesn't answer, which is to be noticed."""
+    cluster, pod = observed.cluster, observed.head()
+    ray = pod.ray() if pod else None
+    host, _, port = address.rpartition(":")
+    return records.RayHead(
+        pod_uid=pod.uid if pod else "",
+        restarts=ray.restarts if ray else 0,
+        is_up=pod is not None and cluster_seen.has_ray(pod),
+        host=host,
+        gcs_port=0,
+        dashboard_port=int(port),
+        token_secret=auth.secret_name(cluster) if cluster else "",
+        wants_own_token=cluster is not None and auth.needs_volume(cluster.spec),
+        service=host.partition(".")[0],
+    )

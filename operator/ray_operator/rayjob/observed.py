@@ -1,0 +1,73 @@
+"""What the world looks like for one RayJob.
+
+Owns: the frozen snapshot and questions about it. Does not own: reading it from the stores
+(`observe`). Invariant: Job, Service and submitter Pods in it are controlled by this very RayJob;
+the cluster may be somebody else's, if the RayJob selects one.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ray_operator import names, records
+from ray_operator.api import raycluster as cluster_api
+from ray_operator.raycluster import observed as cluster_seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The cluster of the attempt with its Pods, what submits, and what Ray says.
+
+    Attributes:
+        cluster: the one that the status names; None when there is none.
+        pods: of the cluster of that name, even when it is gone.
+        submitter_pods: of `submitter`, oldest name first.
+        others_job: a Job of the RayJob's name is somebody else's.
+    """
+
+    cluster: cluster_api.RayCluster | None = None
+    pods: tuple[records.Pod, ...] = ()
+    submitter: records.Job | None = None
+    submitter_pods: tuple[records.Pod, ...] = ()
+    service: records.Service | None = None
+    ray: records.JobAnswer = field(default_factory=records.JobAnswer)
+
+    def head(self) -> records.Pod | None:
+        """Return the head Pod that lives, or else ends; None when there is none."""
+        heads = [pod for pod in self.pods if cluster_seen.is_head(pod)]
+        living = (pod for pod in heads if pod.deletion_at is None)
+        return next(living, heads[0] if heads else None)
+
+    def pod(self, uid: str) -> records.Pod | None:
+        """Return the cluster's Pod of that UID."""
+        return next((pod for pod in self.pods if pod.uid == uid), None)
+
+    def is_cluster_ready(self) -> bool:
+        """Tell whether the cluster has been ready since it was made or resumed."""
+        return self.cluster is not None and self.cluster.status.get("state") == "ready"
+
+    def is_cluster_going(self) -> bool:
+        """Tell whether the cluster is gone or about to be."""
+        return self.cluster is None or self.cluster.metadata.deletion_timestamp is not None
+
+    def submitter_container(self) -> records.Container | None:
+        """Return the container beside the head that submits; None where there is none (yet)."""
+        head = self.head()
+        found = head.containers if head else ()
+        return next((each for each in found if each.name == names.SUBMITTER), None)
+
+    def submitter_ended_at(self) -> datetime | None:
+        """Return when what submits ended for good, Job or container; None while it hasn't."""
+        if self.submitter is not None and self.submitter.ended_at is not None:
+            return self.submitter.ended_at
+        done = [
+            ended.finished_at
+            for pod in self.submitter_pods
+            if (ended := _ended(pod)) is not None and ended.exit_code == 0
+        ]
+        return next((each for each in done if each is not None), None)
+
+
+def _ended(pod: records.Pod) -> records.Ended | None:
+    """Return how the Pod's first container ended; None while it runs."""
+    first = pod.ray()
+    return first.ended if first is not None and first.state == "terminated" else None

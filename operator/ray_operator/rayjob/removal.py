@@ -1,0 +1,86 @@
+"""Removing an attempt, to suspend the RayJob or to begin another.
+
+Owns: what goes, and when that is done. Does not own: what goes after the end (`retention`).
+Invariant: no two attempts overlap, unless Pods of the earlier one don't go in bounded time, which
+is said then.
+"""
+
+import dataclasses
+from datetime import timedelta
+
+from ray_operator import actions, records
+from ray_operator.rayjob import children
+from ray_operator.rayjob import state as states
+from ray_operator.rayjob.case import Case, Step
+from ray_operator.rayjob.state import Phase
+
+PATIENCE = timedelta(minutes=5)
+"""With Pods that don't go, once all else is gone."""
+
+
+def step(case: Case) -> Step:
+    """Delete what there is of the attempt; when all of it is gone, forget it."""
+    doomed = (*delete_cluster(case, _why(case)), *_delete_submitter(case))
+    seen = case.observed
+    has_objects = case.owns_cluster() or seen.submitter is not None
+    pods = () if case.spec.cluster_selector else seen.pods
+    left = [*pods, *seen.submitter_pods]
+    since = case.state.teardown_since or case.now
+    is_late = case.now >= since + PATIENCE
+    if has_objects or (left and not is_late):
+        return Step(
+            state=case.state, todo=doomed, wait=case.until(since + PATIENCE) if left else None
+        )
+    going = Phase.SUSPENDED if case.state.phase is Phase.SUSPENDING else Phase.NEW
+    used = case.state.job_id if case.mode == "InteractiveMode" else ""
+    after = states.without_attempt(case.state, going)
+    return Step(
+        state=dataclasses.replace(after, used_job_id=used or after.used_job_id),
+        events=(_overlap(left),) if left else (),
+    )
+
+
+def delete_cluster(case: Case, why: str) -> tuple[actions.Action, ...]:
+    """Delete the attempt's cluster, unless that is done or the cluster isn't ours."""
+    cluster = case.observed.cluster
+    if cluster is None or case.observed.is_cluster_going() or not case.owns_cluster():
+        return ()
+    metadata = cluster.metadata
+    return (
+        actions.Delete(
+            resource=records.RAYCLUSTERS,
+            namespace=metadata.namespace,
+            name=metadata.name,
+            uid=metadata.uid,
+            reasons=children.CLUSTER_DELETED,
+            why=why,
+        ),
+    )
+
+
+def _delete_submitter(case: Case) -> tuple[actions.Action, ...]:
+    job = case.observed.submitter
+    if job is None or job.deletion_at is not None:
+        return ()
+    return (
+        actions.Delete(
+            resource=records.JOBS,
+            namespace=job.namespace,
+            name=job.name,
+            uid=job.uid,
+            reasons=children.SUBMITTER_DELETED,
+            why=_why(case),
+            propagation="Background",  # the kind's default leaves the Pods behind
+        ),
+    )
+
+
+def _why(case: Case) -> str:
+    suspends = case.state.phase is Phase.SUSPENDING
+    return "the RayJob is suspended" if suspends else "another attempt follows"
+
+
+def _overlap(left: list[records.Pod]) -> actions.Event:
+    shown = ", ".join(pod.name for pod in left[:10])
+    message = f"{len(left)} Pods of the attempt before don't go, and are left behind: {shown}"
+    return actions.Event(type="Warning", reason="PodsLeftBehind", action="Delete", message=message)

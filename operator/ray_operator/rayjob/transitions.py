@@ -1,0 +1,41 @@
+"""The events that a change of a RayJob's status is worth.
+
+Owns: which changes are told. Does not own: events of single actions (`actions`). Invariant: each
+follows from two statuses, so that it is told once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ray_operator import actions
+from ray_operator.api import rayjob as api
+from ray_operator.rayjob import state as states
+from ray_operator.rayjob.state import Phase, State
+
+
+def events(job: api.RayJob, written: Mapping[str, Any]) -> Sequence[actions.Event]:
+    """Return what is to be told of the status that was written."""
+    return list(_events(job, states.read(job.status), states.read(written)))
+
+
+def _events(job: api.RayJob, before: State, after: State) -> Iterator[actions.Event]:
+    if before.unanswered_since is None and after.unanswered_since is not None:
+        yield _event("Warning", "RayUnreachable", "Check", "Ray doesn't answer for the job")
+    if before.phase is after.phase:
+        return
+    if after.phase is Phase.COMPLETE:
+        text = f"The job {after.job_id} is {after.job_status}"
+        yield _event("Normal", "RayJobComplete", "Complete", text)
+    if after.phase is Phase.FAILED:
+        text = f"{after.reason}: {after.message}"
+        yield _event("Warning", "RayJobFailed", "Fail", text)
+    if after.phase is Phase.RETRYING:
+        most = job.spec.backoff_limit + 1
+        text = f"Attempt {after.failed} of {most} failed, {after.reason}: {after.message}"
+        yield _event("Warning", "RayJobRetrying", "Retry", text)
+    if after.phase is Phase.SUSPENDED:
+        yield _event("Normal", "RayJobSuspended", "Suspend", "The attempt was removed")
+
+
+def _event(type_: str, reason: str, action: str, message: str) -> actions.Event:
+    return actions.Event(type=type_, reason=reason, action=action, message=message)
