@@ -160,7 +160,8 @@ def submit(
     monkeypatch: pytest.MonkeyPatch,
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> Starter:
-    verdict = Path(env["TERMINATION_LOG"])
+    def verdict() -> dict[str, Any]:
+        return dict(json.loads(Path(env["TERMINATION_LOG"]).read_text()))
 
     async def run(head: Head | None, *argv: str, **more: str) -> Result:
         if head:
@@ -170,7 +171,7 @@ def submit(
                 patch.setenv(name, value)
             status = await asyncio.to_thread(submitter.main, list(argv))
         out, err = capsysbinary.readouterr()
-        return Result(status, out.decode(), err.decode(), json.loads(verdict.read_text()))
+        return Result(status, out.decode(), err.decode(), verdict())
 
     return run
 
