@@ -15,6 +15,7 @@ _OPERATOR_SOURCES = (
     *("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "README.md", "LICENSE"),
     "operator/ray_operator",
 )
+_SUBMITTER_SOURCES = (".dockerignore", "operator/ray_operator/submitter.py")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,19 +112,21 @@ def ray() -> tuple[Image, ...]:
 
 
 def operator(repository: pathlib.Path = paths.REPOSITORY) -> tuple[Image, ...]:
-    """List the operator's image, as soon as the repository has a Dockerfile."""
-    if not (repository / "Dockerfile").exists():
-        return ()
-    sources = [repository / name for name in _OPERATOR_SOURCES]
-    return (
+    """List the operator's image and the submitter's, those that the repository has a recipe of."""
+    return tuple(
         Image(
-            "docker.io/library/ray-operator:dev",
+            f"docker.io/library/{name}:dev",
             "operator",
-            repository / "Dockerfile",
+            repository / recipe,
             context=repository,
             parent=debian(),
-            inputs=tuple(path for path in sources if path.exists()),
-        ),
+            inputs=tuple(path for each in sources if (path := repository / each).exists()),
+        )
+        for name, recipe, sources in (
+            ("ray-operator", "Dockerfile", _OPERATOR_SOURCES),
+            ("ray-operator-submitter", "Dockerfile.submitter", _SUBMITTER_SOURCES),
+        )
+        if (repository / recipe).exists()
     )
 
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Submit a Ray job, copy its log to standard output, and say how it ended.
 
 Owns: this one program, which runs where the job's user wants it: `python -c TEXT FLAGS -- WORDS` in
@@ -247,7 +248,7 @@ def headers() -> dict[str, str]:
     token = env.get("RAY_AUTH_TOKEN", "").strip()
     if path and not token:
         try:
-            token = Path(path).expanduser().read_text().strip()
+            token = Path(os.path.expanduser(path)).read_text().strip()  # "~" may be nobody's
         except OSError as error:
             raise Failure(f"No token: RAY_AUTH_TOKEN is not set, and {error}") from error
     if token and mode != "disabled":  # the second for a proxy that keeps the first to itself

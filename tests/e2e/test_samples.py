@@ -1,4 +1,4 @@
-"""Every sample comes up as it is."""
+"""Every sample of a RayCluster comes up as it is."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.e2e import test_accelerators
 from tests.support import cluster as clusters
 from tests.support import operators, ray
 
-SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.yaml"))
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("ray-cluster.*.yaml"))
 ELSEWHERE = {
     "ray-cluster.embedded-gcs-ft.yaml",  # test_embedded_storage: needs a gate and a volume
     "ray-cluster.sample.yaml",  # test_raycluster

@@ -42,6 +42,19 @@ def test_every_input_changes_the_key(repository: pathlib.Path, changed: str) -> 
     assert _operator_key(repository) != before
 
 
+def test_only_its_program_and_recipe_change_the_submitters_key(repository: pathlib.Path) -> None:
+    program = repository / "operator" / "ray_operator" / "submitter.py"
+    program.write_text("first\n")
+    (repository / "Dockerfile.submitter").write_text("FROM debian:bookworm-slim\n")
+    _, submitter = catalog.operator(repository)
+    assert submitter.reference == "docker.io/library/ray-operator-submitter:dev"
+    before = submitter.key()
+    (repository / "operator" / "ray_operator" / "a.py").write_text("changed\n")
+    assert submitter.key() == before
+    program.write_text("changed\n")
+    assert submitter.key() != before
+
+
 def test_the_machines_settings_change_every_image_made_from_debian(
     repository: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,14 +20,20 @@ def test_the_configuration_has_workers_and_an_auditing_control_plane() -> None:
     assert str(pathlib.Path(arguments["audit-log-path"]).parent) in mounted
 
 
-def test_ray_images_are_pulled_and_the_operator_is_built(tmp_path: pathlib.Path) -> None:
+def test_ray_images_are_pulled_and_ours_are_built(tmp_path: pathlib.Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "Dockerfile.submitter").write_text("FROM scratch\n")
     assert kind.image_commands("localcluster-test", None, tmp_path) == [
         (
             *("docker", "build", "--tag", "ray-operator:dev"),
             *("--file", f"{tmp_path}/Dockerfile", str(tmp_path)),
         ),
         _load("ray-operator:dev"),
+        (
+            *("docker", "build", "--tag", "ray-operator-submitter:dev"),
+            *("--file", f"{tmp_path}/Dockerfile.submitter", str(tmp_path)),
+        ),
+        _load("ray-operator-submitter:dev"),
         ("docker", "pull", "--quiet", "rayproject/ray:2.46.0"),
         _load("rayproject/ray:2.46.0"),
         ("docker", "pull", "--quiet", "rayproject/ray:2.60.0"),
