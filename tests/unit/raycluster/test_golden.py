@@ -100,6 +100,10 @@ MEANT = [
         "with fault tolerance, workers find a head that comes back only at a lasting address",
     ),
     Difference("data.auth_token", ABSENT, "<elided>", "drawn when it is written"),
+    Difference("spec.containers.*.startupProbe.*", ANY, ABSENT, "Ray is seen as soon as it is up"),
+    Difference(
+        "spec.containers.*.readinessProbe.initialDelaySeconds", 0, 10, "the startup probe waits"
+    ),
     Difference("spec.containers.*Probe.exec.command.2", ANY, ELIDED, "bash asks, not wget"),
     Difference(
         "spec.containers.ray-worker.*Probe.timeoutSeconds",

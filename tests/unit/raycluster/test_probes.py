@@ -1,5 +1,6 @@
 """Probes of the Ray container."""
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -77,7 +78,7 @@ def test_http_probes_ask_the_agent() -> None:
         }
         liveness = {**common, "initialDelaySeconds": 30, "failureThreshold": 120}
         assert each["livenessProbe"] == liveness
-        readiness = {**common, "initialDelaySeconds": 10, "failureThreshold": 10}
+        readiness = {**common, "initialDelaySeconds": 0, "failureThreshold": 10}
         assert each["readinessProbe"] == readiness
 
 
@@ -89,6 +90,31 @@ def test_older_ray_is_asked_by_bash() -> None:
         )
         assert checks(worker[probe]) == "ask 1111 /api/local_raylet_healthz"
         assert (head[probe]["timeoutSeconds"], worker[probe]["timeoutSeconds"]) == (5, 5)
+
+
+def test_a_node_is_seen_as_soon_as_it_is_up() -> None:
+    """One shell asks for a while, since to start it costs more than to ask."""
+    for version in ("2.46.0", "2.60.0"):
+        head, worker = pods(cluster_of(version=version))
+        for each, asked in (
+            (head, "ask 1111 /api/local_raylet_healthz && ask 2222 /api/gcs_healthz"),
+            (worker, "ask 1111 /api/local_raylet_healthz"),
+        ):
+            bash, flag, script = each["startupProbe"]["exec"]["command"]
+            assert (bash, flag) == ("bash", "-c")
+            assert f"said=$({{ {asked}; }} 2>&1) && exit" in script
+            assert each["startupProbe"]["periodSeconds"] == 1
+
+
+def test_a_startup_that_ends_well_ends_at_once_and_a_bad_one_says_why() -> None:
+    head, _ = pods(cluster_of(version="2.46.0"))
+    *shell, script = head["startupProbe"]["exec"]["command"]
+    asks, loop = script.split("while", 1)
+    works = asks + "ask() { echo fine; }\nwhile" + loop
+    fails = asks + "ask() { echo no: $1; return 1; }\nwhile" + loop.replace("-lt 8", "-lt 1")
+    for each, said, code in ((works, "", 0), (fails, "no: 1111\n", 1)):
+        done = subprocess.run([*shell, each], capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr, done.returncode) == (said, "", code)
 
 
 def test_workers_of_a_service_are_ready_when_their_proxy_is() -> None:
@@ -110,9 +136,11 @@ def test_probes_of_the_user_stay_each_by_itself() -> None:
     head, _ = pods(cluster_of(version="2.60.0", ray={"livenessProbe": mine}))
     assert head["livenessProbe"] == mine
     assert "httpGet" in head["readinessProbe"]
+    assert head["readinessProbe"]["initialDelaySeconds"] == 10
+    assert "startupProbe" not in head
 
 
 def test_no_probes_where_switched_off() -> None:
     options = settings.Settings(version="test", inject_probes=False)
     head = container(desired.head_pod(cluster_of(version="2.60.0"), settings=options))
-    assert not {"livenessProbe", "readinessProbe"} & set(head)
+    assert not {"livenessProbe", "readinessProbe", "startupProbe"} & set(head)
