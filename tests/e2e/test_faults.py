@@ -1,18 +1,15 @@
 """The operator is killed, stopped and replaced; nothing is lost and nothing is made twice."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import audit as audits
 from tests.support import cluster as clusters
-from tests.support import nodes, operators, ray
+from tests.support import kills, nodes, operators, ray
 
-KILLER = Path(__file__).parents[1] / "support/killer"
 TAKEOVER = timedelta(seconds=60)
 """A lease lasts 15 s; the rest is for a busy machine."""
 
@@ -59,37 +56,6 @@ def created(
     return {key: count for key, count in counts.items() if key in {"pods", "services"}}
 
 
-@contextmanager
-def reinstalled(operator: operators.Operator, values: dict[str, Any]) -> Iterator[None]:
-    """Run the operator with other values, then as before."""
-    operators.install(operator.cluster, namespace=operator.namespace, values=values)
-    try:
-        yield
-    finally:
-        operators.install(operator.cluster, namespace=operator.namespace)
-
-
-@contextmanager
-def killed_after_each_write(operator: operators.Operator, values: Any) -> Iterator[None]:
-    """Run the operator under the killer."""
-    cluster, namespace = operator.cluster, operator.namespace
-    files = [f"--from-file={KILLER / name}" for name in ("run", "sitecustomize.py")]
-    where = ("-n", namespace)
-    cluster.kubectl(*where, "create", "configmap", "killer", *files)
-    volume = {"name": "killer", "configMap": {"name": "killer", "defaultMode": 0o555}}
-    mount = {"name": "killer", "mountPath": "/killer"}
-    killer = {
-        "operatorCommand": "/killer/run",
-        "extraVolumes": [volume],
-        "extraVolumeMounts": [mount],
-    }
-    try:
-        with reinstalled(operator, {**values, **killer}):
-            yield
-    finally:
-        cluster.kubectl(*where, "delete", "configmap", "killer")
-
-
 def light(name: str) -> clusters.Json:
     return light_cluster(name, workers=2)
 
@@ -113,7 +79,7 @@ def test_an_operator_killed_after_any_write_of_a_creation_makes_nothing_twice(
     audit: audits.Log,
 ) -> None:
     cluster = operator.cluster
-    with killed_after_each_write(operator, values):
+    with kills.killed_after_each_write(operator, values):
         for k in range(1, 50):
             name = f"kill-{k:02}"
             cluster.apply(manifest(name), namespace)
@@ -150,7 +116,7 @@ def two_replicas(operator: operators.Operator) -> Iterator[operators.Operator]:
     """Run two replicas for light clusters, with an agent on each one's node."""
     cluster = operator.cluster
     values = {**LIGHT, "replicas": 2, "strategy": {"type": "RollingUpdate"}}
-    with reinstalled(operator, values):
+    with kills.reinstalled(operator, values):
         for node in {pod["spec"]["nodeName"] for pod in operator.pods()}:
             cluster.apply(nodes.agent(node, ray.IMAGE), operator.namespace)
             name = f"pod/{nodes.AGENT}-{node}"
