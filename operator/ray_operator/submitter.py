@@ -206,7 +206,7 @@ class Head:
         """Post the job; by Ray's SDK, if there is one, when files of this container belong to it.
 
         The SDK uploads a folder `working_dir` and reads a file of pip requirements. Where there is
-        no Ray such a path is the head's, as in a request without submitter.
+        no Ray, the head is left to say what it makes of such a path (of a folder: FAILED).
         """
         env = payload.get("runtime_env", {})
         named = [env.get(key) for key in ("working_dir", "pip", "uv", "conda")]
