@@ -54,8 +54,8 @@ e2e-full: $(if $(KUBECONFIG),install,cluster) ## The e2e tests with the long cam
 	$(BIN)/pytest tests/e2e $(ARGS)
 
 .PHONY: bench
-bench: install ## Measure the operator at an API server of its own: one JSON line a case
-	@$(BIN)/python -m benchmarks
+bench: cluster ## Measure the operator, at an API server and with real Ray: one JSON line a case (ARGS=api or jobs)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: cluster
 cluster: install ## Bring up the local cluster, with the images of now

@@ -1,10 +1,11 @@
 """Measure the operator: one JSON line a case.
 
 Owns: the cases and what is measured of each. Does not own: the API server (`tests.support`).
-Invariant: everything is measured in the same run, against a kube-apiserver and etcd of its own;
-seconds are those of a shared machine, CPU seconds and counts of requests can be compared.
+Invariant: what is compared is measured in the same run; seconds are those of a shared machine, CPU
+seconds, counts of requests and ratios can be compared.
 
-There are no nodes: Pods are made and stay as they are, unless a case says that they run.
+The cases here have a kube-apiserver and etcd of their own and no nodes: Pods are made and stay as
+they are, unless a case says that they run. Those with real Ray are in `jobs`.
 """
 
 import json
@@ -18,6 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from benchmarks import jobs
 from tests.api import operators
 from tests.support import adoption, apiserver
 from tests.support import cluster as clusters
@@ -33,7 +35,22 @@ WITHIN = timedelta(minutes=10)
 
 
 def main() -> None:
-    """Run all cases."""
+    """Run all cases, or those of the groups that are named: `api`, `jobs`."""
+    groups = {"api": _api, "jobs": _jobs}
+    for name in sys.argv[1:] or groups:
+        groups[name]()
+
+
+def _jobs() -> None:
+    paths = (
+        subprocess.check_output([sys.executable, "-m", "localcluster", each], cwd=ROOT, text=True)
+        for each in ("kubeconfig", "path")
+    )
+    kubeconfig, programs = (Path(each.strip()) for each in paths)
+    jobs.run(clusters.Cluster(kubeconfig, programs=programs))
+
+
+def _api() -> None:
     build = [sys.executable, "-m", "localcluster", "build", "kubernetes"]
     done = subprocess.run(build, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     programs = Path(done.stdout.strip().splitlines()[-1])
