@@ -26,6 +26,7 @@ from ray_operator import (
     apply,
     cli,
     credentials,
+    cronjobs,
     dashboard,
     errors,
     events,
@@ -167,9 +168,10 @@ class Operator:
             may_write=may_write,
         )
         self._queue = workqueue.WorkQueue()
-        kinds = [records.RAYCLUSTERS, records.RAYJOBS]
+        kinds = [records.RAYCLUSTERS, records.RAYJOBS, records.RAYCRONJOBS]
         self._relations = relations.Relations(self._queue.add, kinds={each.kind for each in kinds})
-        self._store = resources.Resources(self._queue.add, touched=self._relations.touched)
+        touched = cronjobs.telling(command.settings, self._relations.touched)
+        self._store = resources.Resources(self._queue.add, touched)
         prometheus_client.REGISTRY.register(self._queue)
         if command.enable_metrics:
             prometheus_client.REGISTRY.register(inventory.RayClusters(self._store.entries))
@@ -179,6 +181,7 @@ class Operator:
         self._watcher = handlers.Watcher(
             client,
             kinds=kinds,
+            optional={records.RAYCRONJOBS},
             namespaces=command.namespaces,
             store=self._store,
             access=access,
@@ -244,6 +247,7 @@ class Operator:
                 news=job_transitions.events,
                 goes_on=job_status.goes_on,
             ),
+            cronjobs.kind(world.raycronjob, options),
         ]
         return {each.resource.kind: each for each in found}
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_operator import configuration, features, logs, settings
+from ray_operator.api.validation import raycronjob
 
 CERTIFICATES = Path("/tmp/k8s-webhook-server/serving-certs")
 KEYS = {
@@ -338,7 +339,17 @@ def _settings(
         use_kubernetes_proxy=config.use_kubernetes_proxy,
         additions=config.additions(),
         wait_resources=_wait_resources(environment.get(WAIT_RESOURCES, "")),
+        time_zone=_time_zone(environment.get("TZ", "")),
     )
+
+
+def _time_zone(text: str) -> str:
+    """Read the variable TZ, which may begin with a colon; what is no zone's name means UTC.
+
+    So does the C library, which takes rules such as CET-1CEST there, too; schedules don't.
+    """
+    name = text.removeprefix(":")
+    return name if name and raycronjob.is_zone(name) else "UTC"
 
 
 def _wait_resources(text: str) -> settings.Json | None:

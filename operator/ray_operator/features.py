@@ -36,7 +36,6 @@ DEFAULT: Features = frozenset(
 )
 UNBUILT: Features = frozenset(
     {
-        Feature.CRON_JOB,
         Feature.SIDECAR_SUBMITTER_RESTART,
         Feature.NETWORK_POLICY,
         Feature.MTLS,

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ import msgspec
 from ray_operator import credentials, errors, kube, records, resources, wire
 
 RETRY_SECONDS = 2.0
+DISCOVERY_SECONDS = 10.0
 TOKEN_LIFETIME = timedelta(minutes=10)
 """Service account tokens are rotated on disk: read them again this often."""
 
@@ -37,13 +38,18 @@ class _Found(msgspec.Struct):
 
 
 class Watcher:
-    """Keep the store of our own resources true; `namespaces` empty means the whole cluster."""
+    """Keep the store of our own resources true; `namespaces` empty means the whole cluster.
+
+    `optional` kinds are watched once their CRDs are there: older KubeRays' CRDs lack them, and
+    the others must not wait for them.
+    """
 
     def __init__(
         self,
         client: kube.Kube,
         *,
         kinds: Sequence[records.Resource],
+        optional: Collection[records.Resource] = (),
         namespaces: Sequence[str],
         store: resources.Resources,
         access: credentials.Credentials,
@@ -51,6 +57,8 @@ class Watcher:
         self.synced = asyncio.Event()
         self._client = client
         self._kinds = kinds
+        self._optional = optional
+        self._absent: set[records.Resource] = set()
         self._namespaces = namespaces
         self._store = store
         self._access = access
@@ -61,6 +69,7 @@ class Watcher:
         await self._sync_until_done()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
+            group.create_task(self._await_absent())
             while True:
                 await asyncio.sleep(resync.total_seconds())
                 if await self._sync_until_done():
@@ -75,7 +84,12 @@ class Watcher:
         missed = False
         for kind in self._kinds:
             for namespace in self._namespaces or (None,):
-                data = await self._client.list(kind, namespace=namespace, metadata_only=True)
+                try:
+                    data = await self._client.list(kind, namespace=namespace, metadata_only=True)
+                except errors.NotFound:
+                    if kind in self._optional:
+                        continue
+                    raise
                 found = msgspec.json.decode(data, type=wire.StubList)
                 listed = [
                     (
@@ -136,18 +150,34 @@ class Watcher:
             stop.set()
 
     async def _wait_discovered(self) -> None:
-        """Wait until the API server tells of all our kinds: kopf looks once, at its start."""
-        wanted = {kind.plural for kind in self._kinds}
+        """Wait until the API server tells of our kinds: kopf looks once, at its start."""
         while True:
-            try:
-                data = await self._client.read(f"/apis/{records.GROUP_VERSION}")
-                if wanted <= {
-                    each.name for each in msgspec.json.decode(data, type=_Found).resources
-                }:
-                    return
-            except errors.KubeError as error:
-                _log.warning("can't discover %s: %s", records.GROUP_VERSION, error.message)
+            absent = await self._undiscovered()
+            if absent is not None and absent <= set(self._optional):
+                for kind in absent - self._absent:
+                    _log.warning("the CRD of %s is not installed: it isn't watched", kind.kind)
+                self._absent = absent
+                return
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _await_absent(self) -> None:
+        """Watch anew once the CRD of a kind that had none is there."""
+        while True:
+            await asyncio.sleep(DISCOVERY_SECONDS)
+            if self._absent:
+                absent = await self._undiscovered()
+                if absent is not None and self._absent - absent:
+                    self._end_watch.set()
+
+    async def _undiscovered(self) -> set[records.Resource] | None:
+        """Return those of our kinds that the API server doesn't tell of, None if it tells none."""
+        try:
+            data = await self._client.read(f"/apis/{records.GROUP_VERSION}")
+        except errors.KubeError as error:
+            _log.warning("can't discover %s: %s", records.GROUP_VERSION, error.message)
+            return None
+        found = {each.name for each in msgspec.json.decode(data, type=_Found).resources}
+        return {kind for kind in self._kinds if kind.plural not in found}
 
     def _kopf(
         self, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None], stop: threading.Event
@@ -200,6 +230,8 @@ class Watcher:
             return _connection(self._access)
 
         for kind in self._kinds:
+            if kind in self._absent:
+                continue
             group, version = kind.api_version.split("/")
             kopf.on.event(group, version, kind.plural, registry=registry)(seen)
         kopf.on.login(registry=registry)(login)

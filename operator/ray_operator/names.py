@@ -22,6 +22,7 @@ SUBMISSION_MODE_LABEL = "ray.io/job-submission-mode"
 ORIGIN_NAME_LABEL = "ray.io/originated-from-cr-name"
 APP_NAME_LABEL = "app.kubernetes.io/name"
 CREATED_BY_LABEL = "app.kubernetes.io/created-by"
+CRON_JOB_LABEL = "ray.io/cronjob-name"
 
 APP_NAME = "kuberay"
 CREATED_BY = "kuberay-operator"
@@ -48,6 +49,11 @@ INITIALIZING_TIMEOUT_ANNOTATION = "ray.io/initializing-timeout"
 VERSION_ANNOTATION = "ray.io/kuberay-version"
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 HASH_ANNOTATION = "ray.io/upgrade-strategy-recreate-hash"
+TICK_ANNOTATION = "ray.io/cronjob-scheduled-timestamp"
+GANG_SCHEDULING_LABEL = "ray.io/gang-scheduling-enabled"
+PRIORITY_CLASS_LABEL = "ray.io/priority-class-name"
+KAI_QUEUE_LABEL = "kai.scheduler/queue"
+SCHEDULING_PREFIXES = ("kueue.x-k8s.io/", "volcano.sh/", "yunikorn.apache.org/")
 MANAGED_BY_US = "ray.io/kuberay-operator"
 MANAGED_BY_KUEUE = "kueue.x-k8s.io/multikueue"
 
@@ -109,6 +115,11 @@ def route(cluster: str, namespace: str) -> str:
 def attempt(job: str, suffix: str) -> str:
     """Name the cluster of an attempt of a RayJob, or its submission id."""
     return f"{job}-{suffix}"
+
+
+def run(cronjob: str, minute: int) -> str:
+    """Name the RayJob that a RayCronJob makes for a minute since 1970."""
+    return f"{cronjob}-{minute}"
 
 
 def serve_service(cluster: str) -> str:

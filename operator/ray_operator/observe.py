@@ -5,10 +5,12 @@ Owns: one function a kind. Does not own: the stores (`stores`). Invariant: never
 
 from collections.abc import Iterable
 
-from ray_operator import job_pollers, pollers, records, resources, stores
+from ray_operator import job_pollers, pollers, records, resources, stores, wire_runs
 from ray_operator.api import raycluster as api
+from ray_operator.api import raycronjob as cron_api
 from ray_operator.api import rayjob as job_api
 from ray_operator.raycluster import observed
+from ray_operator.raycronjob import observed as cron_observed
 from ray_operator.rayjob import observed as job_observed
 
 
@@ -95,6 +97,11 @@ class World:
             ray=self._jobs.answer(key),
         )
 
+    def raycronjob(self, cron: cron_api.RayCronJob, _: None) -> cron_observed.Observed:
+        """Return the RayJobs whose controller is this RayCronJob, by UID."""
+        jobs = self._own.owned_by(cron.metadata.uid, records.RAYJOBS.kind)
+        return cron_observed.Observed(runs=tuple(sorted(map(wire_runs.run, jobs), key=_age)))
+
     def _warnings(
         self, namespace: str, pods: Iterable[records.Pod]
     ) -> dict[str, tuple[records.PodEvent, ...]]:
@@ -106,3 +113,8 @@ class World:
 
 def _is_of(child: records.Job | records.Service, uid: str) -> bool:
     return child.owner is not None and child.owner.uid == uid
+
+
+def _age(run: cron_observed.Run) -> tuple[float, str]:
+    since = run.tick or run.created_at
+    return (since.timestamp() if since else 0.0, run.name)

@@ -73,9 +73,17 @@ OPERATOR = (
     Permission("ray.io", "rayclusters", ("ray:write",), "heads that ask Kubernetes who calls"),
     Permission("ray.io", "rayclusters/status", ("patch",), "tell users how it stands"),
     Permission("ray.io", "rayclusters/finalizers", ("update",), "own with blockOwnerDeletion"),
-    Permission("ray.io", "rayjobs", ("get", "list", "watch", "patch", "delete"), "what users want"),
+    Permission(
+        "ray.io",
+        "rayjobs",
+        ("get", "list", "watch", "create", "patch", "delete"),
+        "what users want, and runs of RayCronJobs",
+    ),
     Permission("ray.io", "rayjobs/status", ("patch",), "tell users how it stands"),
     Permission("ray.io", "rayjobs/finalizers", ("update",), "own with blockOwnerDeletion"),
+    Permission("ray.io", "raycronjobs", ("get", "list", "watch"), "what users want"),
+    Permission("ray.io", "raycronjobs/status", ("patch",), "tell users how it stands"),
+    Permission("ray.io", "raycronjobs/finalizers", ("update",), "own with blockOwnerDeletion"),
 )
 """In every namespace that the operator watches."""
 

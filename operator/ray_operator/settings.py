@@ -59,6 +59,7 @@ class Settings:
         rayjob_transition_grace: how long a RayJob waits for the end that Ray has told.
         rayjob_status_timeout: how long a RayJob's status may be unreadable.
         rayjob_trusts_submitter: a job fails when its submitter ended 30 s ago, whatever Ray says.
+        time_zone: IANA name of the zone of schedules that name none.
     """
 
     version: str
@@ -84,3 +85,4 @@ class Settings:
     rayjob_transition_grace: timedelta = timedelta(seconds=300)
     rayjob_status_timeout: timedelta = timedelta(seconds=300)
     rayjob_trusts_submitter: bool = False
+    time_zone: str = "UTC"

@@ -14,6 +14,7 @@ SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("ray-cluster.*.yam
 ELSEWHERE = {
     "ray-cluster.embedded-gcs-ft.yaml",  # test_embedded_storage: needs a gate and a volume
     "ray-cluster.sample.yaml",  # test_raycluster
+    "ray-cronjob.sample.yaml",  # tests/api/test_cronjobs: needs a gate, and waits for a morning
 }
 
 

@@ -240,3 +240,19 @@ def test_bad_variables_end_the_start(
     with pytest.raises(SystemExit):
         run(**{name: value})
     assert f"{name}{'' if said.startswith(':') else ' '}{said}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variable", "zone"),
+    [
+        ("", "UTC"),
+        ("Europe/Berlin", "Europe/Berlin"),
+        (":Asia/Kolkata", "Asia/Kolkata"),
+        ("CET-1CEST,M3.5.0", "UTC"),
+        ("Local", "UTC"),
+    ],
+)
+def test_schedules_that_name_no_zone_are_of_the_operators(variable: str, zone: str) -> None:
+    command = cli.parse(["run"], {"TZ": variable}, version="1")
+    assert isinstance(command, cli.Run)
+    assert command.settings.time_zone == zone

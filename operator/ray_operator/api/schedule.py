@@ -1,6 +1,6 @@
 """The schedule language of a RayCronJob: five cron fields, macros, `@every`.
 
-Owns: reading it into sets of numbers. Does not own: finding the next instant (`raycronjob`).
+Owns: reading it into sets of numbers. Does not own: finding instants (`raycronjob.ticks`).
 Source: KubeRay 1.7, which reads schedules by robfig/cron's standard parser.
 """
 
@@ -36,7 +36,8 @@ class Cron:
     """Five sets of numbers; Sunday is 0.
 
     `any_day` tells that the two day fields must both match, because at least one of them is an
-    unrestricted star; otherwise either suffices.
+    unrestricted star; otherwise either suffices. `is_fixed` tells that neither minute nor hour has
+    a star: such times are meant once a day, however often a clock that is set back shows them.
     """
 
     minutes: frozenset[int]
@@ -45,6 +46,7 @@ class Cron:
     months: frozenset[int]
     weekdays: frozenset[int]
     any_day: bool
+    is_fixed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def parse(text: str) -> Cron | Every:
         months=months,
         weekdays=weekdays,
         any_day=any_date or any_weekday,
+        is_fixed=not set("*?") & set(parts[0] + parts[1]),
     )
 
 

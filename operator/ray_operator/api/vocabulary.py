@@ -268,6 +268,41 @@ class JobReason(Term):
     NOT_ASKED = "NotAskedYet", "nothing was asked yet"
 
 
+class CronCondition(Term):
+    """Types of a RayCronJob's conditions, in the order in which they are written."""
+
+    SPEC_VALID = "RayCronJobSpecValid", "the spec breaks no rule; else no RayJob is made"
+    SCHEDULED = "RayCronJobScheduled", "the next RayJob will be made at the time that is told"
+
+
+class CronReason(Term):
+    """Reasons of `RayCronJobScheduled`."""
+
+    ON_TIME = "OnTime", "all that was due is done", "nothing"
+    FEATURE_GATE_OFF = (
+        "FeatureGateOff",
+        "the operator runs without the feature gate `RayCronJob`, and makes no RayJobs of it",
+        "`--feature-gates=RayCronJob=true`; in the chart `featureGates`",
+    )
+    INVALID = "InvalidSpec", "the spec breaks a rule", "as the condition about the spec says"
+    SUSPENDED = "Suspended", "the spec says so", "`suspend: false`; what was missed stays undone"
+    NEVER = (
+        "NoNextTime",
+        "the schedule names no time in the next five years, such as 31 February",
+        "correct the schedule",
+    )
+    WAITING = (
+        "PreviousRunActive",
+        "a RayJob is due, an earlier one goes on, and `concurrencyPolicy` is `Forbid`",
+        "nothing, or end the earlier one",
+    )
+    NOT_CREATED = (
+        "RayJobNotCreated",
+        "a RayJob is due and can't be made, or the one that it replaces can't be deleted",
+        "as the API server says",
+    )
+
+
 class Annotation(NamedTuple):
     """An annotation of ours; `on` is what carries it."""
 

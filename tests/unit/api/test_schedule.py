@@ -16,6 +16,7 @@ def test_fields_become_numbers() -> None:
         months=frozenset({1, 2, 3}),
         weekdays=frozenset({0, 2, 3, 4}),
         any_day=False,
+        is_fixed=False,
     )
 
 
@@ -34,6 +35,24 @@ def test_whether_both_day_fields_must_match(text: str, any_day: bool) -> None:
     found = schedule.parse(text)
     assert isinstance(found, schedule.Cron)
     assert found.any_day is any_day
+
+
+@pytest.mark.parametrize(
+    ("text", "is_fixed"),
+    [
+        ("30 2 * * *", True),
+        ("0,30 1-3/2 * * *", True),
+        ("@daily", True),
+        ("*/15 2 * * *", False),
+        ("30 * * * *", False),
+        ("30 ? * * *", False),
+        ("30 */2 * * *", False),
+    ],
+)
+def test_whether_times_are_fixed(text: str, is_fixed: bool) -> None:
+    found = schedule.parse(text)
+    assert isinstance(found, schedule.Cron)
+    assert found.is_fixed is is_fixed
 
 
 def test_a_step_after_a_number_goes_on_to_the_end() -> None:

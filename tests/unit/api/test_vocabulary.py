@@ -10,6 +10,8 @@ TABLES = (
     vocabulary.ClusterReason,
     vocabulary.NotReady,
     vocabulary.Starting,
+    vocabulary.CronCondition,
+    vocabulary.CronReason,
 )
 
 

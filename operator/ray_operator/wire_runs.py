@@ -1,0 +1,59 @@
+"""Decoding of the RayJobs that a RayCronJob made.
+
+Owns: which of their fields it reads. Does not own: finding them (`resources`). Invariant: one whose
+annotation is broken is still a run, of an unknown tick.
+"""
+
+import functools
+from datetime import datetime
+
+import msgspec
+
+from ray_operator import names, wire
+from ray_operator.raycronjob import observed
+
+REMEMBERED = 4096
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    job_deployment_status: str = ""
+    job_status: str = ""
+    end_time: datetime | None = None
+
+
+class _RayJob(msgspec.Struct):
+    metadata: wire.Metadata
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+_RAY_JOB = msgspec.json.Decoder(_RayJob)
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def run(data: bytes) -> observed.Run:
+    """Decode a RayJob's JSON.
+
+    It is remembered, since all RayJobs of a RayCronJob are looked at whenever one of them changes,
+    and by default all are kept. Raises msgspec.DecodeError: it is no RayJob.
+    """
+    decoded = _RAY_JOB.decode(data)
+    metadata, status = decoded.metadata, decoded.status
+    return observed.Run(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        created_at=metadata.creation_timestamp,
+        tick=_tick(metadata.annotations.get(names.TICK_ANNOTATION, "")),
+        phase=status.job_deployment_status,
+        job_status=status.job_status,
+        ended_at=status.end_time,
+        is_going=metadata.deletion_timestamp is not None,
+    )
+
+
+def _tick(text: str) -> datetime | None:
+    try:
+        tick = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return tick if tick.tzinfo else None
