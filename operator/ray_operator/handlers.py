@@ -191,6 +191,7 @@ class Watcher:
                 ended.set_exception(error)
 
         async def run() -> None:
+            asyncio.get_running_loop().set_exception_handler(_unheard)
             try:
                 await kopf.operator(
                     registry=self._registry(loop),
@@ -236,6 +237,14 @@ class Watcher:
             kopf.on.event(group, version, kind.plural, registry=registry)(seen)
         kopf.on.login(registry=registry)(login)
         return registry
+
+
+def _unheard(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log in a line what ended a task of kopf's that it didn't ask.
+
+    It has one a kind, and raises what the first to fail says: of deleted CRDs all fail.
+    """
+    _log.warning("the watch: %s: %r", context["message"], context.get("exception"))
 
 
 def _settings() -> kopf.OperatorSettings:
