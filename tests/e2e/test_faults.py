@@ -68,7 +68,7 @@ def real(name: str) -> clusters.Json:
     ("manifest", "values"),
     [
         pytest.param(light, LIGHT, id="light"),
-        pytest.param(real, {}, id="real", marks=pytest.mark.full),
+        pytest.param(real, {}, id="real", marks=[pytest.mark.full, pytest.mark.timeout(2400)]),
     ],
 )
 def test_an_operator_killed_after_any_write_of_a_creation_makes_nothing_twice(
