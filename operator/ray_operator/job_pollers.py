@@ -138,6 +138,7 @@ class JobPollers:
         return records.JobAnswer(
             answered_at=asked_at,
             session=session,
+            pod_uid=head.pod_uid,
             info=info,
             refusal=refusal,
             is_stopped=is_stopped,

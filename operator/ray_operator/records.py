@@ -379,6 +379,7 @@ class JobAnswer(msgspec.Struct, frozen=True):
     Attributes:
         answered_at: when the newest question was asked that got an answer; None before the first.
         session: the life of Ray that answered; another life has another table of jobs.
+        pod_uid: of the head Pod that was asked.
         info: None when Ray doesn't know the job.
         error: why the newest question got no answer; empty when it did.
         in_vain: how long we have been asking without an answer.
@@ -388,6 +389,7 @@ class JobAnswer(msgspec.Struct, frozen=True):
 
     answered_at: datetime | None = None
     session: str = ""
+    pod_uid: str = ""
     info: JobInfo | None = None
     error: str = ""
     in_vain: timedelta = timedelta()

@@ -23,7 +23,7 @@ from ray_operator.rayjob import (
     verdict,
 )
 from ray_operator.rayjob.case import Case, Step
-from ray_operator.rayjob.state import FINISHED, STOPPED, SUCCEEDED, Phase, Reason, State
+from ray_operator.rayjob.state import FAILED, FINISHED, STOPPED, SUCCEEDED, Phase, Reason, State
 
 NO_RETRY = frozenset({Reason.DEADLINE_EXCEEDED, Reason.CHECK_TIMED_OUT})
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -77,7 +77,7 @@ def _initializing(case: Case) -> Step:
     state = hearsay.heard(case)
     if case.spec.suspend:
         return _to(state, Phase.SUSPENDING)
-    if case.mode == "SidecarMode" and _has_sidecar_ended(case):
+    if _may_have_run(case):
         return Step(state=_addressed(case, hearsay.identified(case, state), Phase.RUNNING))
     if over := _overdue(case, state):
         return Step(state=over)
@@ -102,8 +102,8 @@ def _submitting(case: Case, state: State) -> Step:
 
     As long as nobody was told to submit, a head that is another one by now will do.
     """
-    answer, is_told = case.observed.ray, case.observed.submitter is not None
-    if not is_told and not hearsay.is_own_life(state, answer):
+    answer = case.observed.ray
+    if not hearsay.is_own_life(case, state):
         state = dataclasses.replace(state, head=None)
     state = hearsay.identified(case, state)
     state = _addressed(case, state, state.phase)
@@ -111,7 +111,7 @@ def _submitting(case: Case, state: State) -> Step:
         if answer.error and answer.in_vain >= case.options.rayjob_status_timeout:
             return Step(state=verdict.unanswered(case, state))
         return Step(state=state, wait=verdict.look_again(case, state))
-    if case.mode != "K8sJobMode" or is_told:
+    if case.mode != "K8sJobMode":
         return _to(state, Phase.RUNNING)
     is_recorded = case.state.head == state.head
     return Step(state=state, todo=_create_submitter(case, state) if is_recorded else ())
@@ -149,7 +149,8 @@ def _finished(case: Case) -> Step:
     """Delete what is to be deleted; a job that was told to stop may yet be seen to do so."""
     step = retention.step(case)
     info = case.observed.ray.info
-    if case.state.reason == Reason.DEADLINE_EXCEEDED and info and info.status == STOPPED:
+    is_told = case.state.reason == Reason.DEADLINE_EXCEEDED and not case.state.is_ended
+    if is_told and info and info.status in {STOPPED, FAILED}:
         return dataclasses.replace(
             step, state=dataclasses.replace(step.state, job_status=info.status)
         )
@@ -191,10 +192,16 @@ def _overdue(case: Case, state: State) -> State | None:
     return None
 
 
-def _has_sidecar_ended(case: Case) -> bool:
-    """Tell whether the job may have ended before the cluster was ever ready."""
-    container = case.observed.submitter_container()
-    return container is not None and container.state == "terminated"
+def _may_have_run(case: Case) -> bool:
+    """Tell whether somebody was told to submit, so that only Ray knows how the attempt ends.
+
+    A sidecar's job may have ended before the cluster was ever ready; a Job may have been made by an
+    operator that ended before it could say so.
+    """
+    if case.mode == "SidecarMode":
+        container = case.observed.submitter_container()
+        return container is not None and container.state == "terminated"
+    return case.mode == "K8sJobMode" and case.observed.submitter is not None
 
 
 def _addressed(case: Case, state: State, phase: Phase) -> State:
@@ -228,8 +235,8 @@ def _is_submitter_missed(case: Case, state: State) -> bool:
 
 def _create_submitter(case: Case, state: State) -> tuple[actions.Action, ...]:
     found = case.observed.cluster
-    if found is None:
-        return ()
+    if found is None or case.spec is not case.job.spec:
+        return ()  # of an invalid spec none is made: its template isn't kept
     manifest = submitter_job.manifest(
         case.job, case.spec, state, cluster=found, options=case.options
     )

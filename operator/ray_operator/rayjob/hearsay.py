@@ -49,7 +49,7 @@ def heard(case: Case) -> State:
         state = dataclasses.replace(state, unanswered_since=since)
     elif answer.answered_at is not None:
         state = dataclasses.replace(state, unanswered_since=None)
-    info = answer.info if is_own_life(state, answer) else None
+    info = answer.info if is_own_life(case, state) else None
     if info is None or info.status not in ENDS:
         info = _by_submitter(case) or info
     return state if info is None else _with(state, info)
@@ -57,43 +57,55 @@ def heard(case: Case) -> State:
 
 def identified(case: Case, state: State) -> State:
     """Record the head that answers, if none is recorded yet."""
-    pod, answer = case.observed.head(), case.observed.ray
-    if state.head is not None or pod is None or not answer.session or answer.error:
+    answer = case.observed.ray
+    if state.head is not None or not answer.pod_uid or not answer.session or answer.error:
         return state
-    return dataclasses.replace(state, head=Head(pod_uid=pod.uid, session=answer.session))
+    return dataclasses.replace(state, head=Head(pod_uid=answer.pod_uid, session=answer.session))
 
 
-def is_own_life(state: State, answer: records.JobAnswer) -> bool:
-    """Tell whether the answer is of the life of Ray that the attempt belongs to."""
-    return state.head is None or answer.session in {"", state.head.session}
+def is_own_life(case: Case, state: State) -> bool:
+    """Tell whether the answer is of the life of Ray that the attempt belongs to.
+
+    With fault tolerance another life that knows the job goes on with it.
+    """
+    answer = case.observed.ray
+    is_same = state.head is None or answer.session in {"", state.head.session}
+    return is_same or (answer.info is not None and _survives(case))
 
 
 def loss(case: Case, state: State) -> str:
     """Say what proves that the head is lost, and the job's driver with it; `""` when nothing does.
 
-    With fault tolerance another head knows the job as well, and Ray itself will tell.
+    With fault tolerance another head knows the job as well, or says itself that it doesn't.
     """
     cluster, head = case.observed.cluster, state.head
-    if head is None or (cluster is not None and fault_tolerance.is_on(cluster)):
+    if head is None:
         return ""
+    is_answered = bool(case.observed.ray.session) and not case.observed.ray.error
+    is_another = is_answered and not is_own_life(case, state)
+    if _survives(case):
+        return "Ray was started anew and doesn't know the job" if is_another else ""
     pod = case.observed.pod(head.pod_uid)
     if pod is None:
         return "the head Pod in which the job was is gone" + _because(cluster)
     if cluster_seen.is_broken(pod):
         return f"the head Pod {pod.name} has ended" + _how(pod)
-    answer = case.observed.ray
-    if answer.session and not answer.error and answer.session != head.session:
-        return f"Ray in the head Pod {pod.name} was started anew" + _how(pod)
-    return ""
+    return f"Ray in the head Pod {pod.name} was started anew" + _how(pod) if is_another else ""
 
 
 def last_words(case: Case) -> Iterator[Left]:
     """Yield what the submitters that have ended left."""
     beside = case.observed.submitter_container()
-    found = [pod.ray() for pod in case.observed.submitter_pods]
+    found = [pod.ray() for pod in case.observed.followers()]
     for container in [*found, beside]:
         if container is not None and container.state == "terminated" and container.ended:
             yield Left(container.ended, _read(container.ended.message))
+
+
+def _survives(case: Case) -> bool:
+    """Tell whether what Ray knows of jobs outlives the head."""
+    cluster = case.observed.cluster
+    return cluster is not None and fault_tolerance.is_on(cluster)
 
 
 def _by_submitter(case: Case) -> records.JobInfo | None:

@@ -53,8 +53,16 @@ def inquiry(
         case Phase.RUNNING:
             return _of_running(case, head)
         case Phase.FAILED if state.reason == Reason.DEADLINE_EXCEEDED and not state.is_ended:
-            return _asked(head, state, stops=True) if retention.outlives(case) else None
+            runs = retention.outlives(case) and not _has_stopped(observed)
+            return _asked(head, state, stops=True) if runs else None
     return None
+
+
+def _has_stopped(observed: Observed) -> bool:
+    """Tell whether there is nothing left to stop, as Ray says."""
+    answer = observed.ray
+    is_over = answer.info is None or answer.info.status in states.ENDS
+    return answer.is_stopped and is_over and not answer.error
 
 
 def _of_running(case: Case, head: records.RayHead) -> records.JobInquiry:

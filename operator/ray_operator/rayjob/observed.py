@@ -20,8 +20,7 @@ class Observed:
     Attributes:
         cluster: the one that the status names; None when there is none.
         pods: of the cluster of that name, even when it is gone.
-        submitter_pods: of `submitter`, oldest name first.
-        others_job: a Job of the RayJob's name is somebody else's.
+        submitter_pods: of `submitter`, and of an earlier attempt's if they don't go.
     """
 
     cluster: cluster_api.RayCluster | None = None
@@ -55,13 +54,19 @@ class Observed:
         found = head.containers if head else ()
         return next((each for each in found if each.name == names.SUBMITTER), None)
 
+    def followers(self) -> list[records.Pod]:
+        """Return the Pods of the present submitter."""
+        job = self.submitter
+        found = self.submitter_pods if job is not None else ()
+        return [pod for pod in found if job and pod.owner and pod.owner.uid == job.uid]
+
     def submitter_ended_at(self) -> datetime | None:
         """Return when what submits ended for good, Job or container; None while it hasn't."""
         if self.submitter is not None and self.submitter.ended_at is not None:
             return self.submitter.ended_at
         done = [
             ended.finished_at
-            for pod in self.submitter_pods
+            for pod in self.followers()
             if (ended := _ended(pod)) is not None and ended.exit_code == 0
         ]
         return next((each for each in done if each is not None), None)

@@ -25,11 +25,13 @@ def step(case: Case) -> Step:
     has_objects = case.owns_cluster() or seen.submitter is not None
     pods = () if case.spec.cluster_selector else seen.pods
     left = [*pods, *seen.submitter_pods]
-    since = case.state.teardown_since or case.now
+    since = case.state.teardown_since or case.now.replace(microsecond=0)
     is_late = case.now >= since + PATIENCE
     if has_objects or (left and not is_late):
         return Step(
-            state=case.state, todo=doomed, wait=case.until(since + PATIENCE) if left else None
+            state=dataclasses.replace(case.state, teardown_since=since),
+            todo=doomed,
+            wait=case.until(since + PATIENCE) if left else None,
         )
     going = Phase.SUSPENDED if case.state.phase is Phase.SUSPENDING else Phase.NEW
     used = case.state.job_id if case.mode == "InteractiveMode" else ""

@@ -20,6 +20,8 @@ from ray_operator.rayjob.state import FAILED, Phase, Reason, State, failed
 SUBMITTER_GRACE = timedelta(seconds=30)
 """Of the reference's rule, which is off unless an administrator wants it back."""
 SIDECAR_RESTARTS = 2
+ROUNDING = timedelta(seconds=1)
+"""Kubernetes cuts times to whole seconds."""
 
 
 def end(case: Case, state: State) -> State | None:
@@ -55,7 +57,9 @@ def look_again(case: Case, state: State) -> timedelta | None:
         moments.append(case.now + left)
     if case.mode == "InteractiveMode" and not state.job_status:
         moments.append(case.pre_running_deadline())
-    ended_at = case.observed.submitter_ended_at()
+    ended_at = _gave_up_at(case) if case.submits_itself and not state.is_ended else None
+    if ended_at is not None and not state.job_status:
+        moments.append(ended_at + ROUNDING)  # an answer that says the same again wakes nobody
     if ended_at is not None and case.options.rayjob_trusts_submitter:
         moments.append(ended_at + SUBMITTER_GRACE)
     return case.until(*moments)
@@ -160,11 +164,11 @@ def _unknown(case: Case, state: State) -> State | None:
 
 def _unsubmitted(case: Case, state: State, asked_at: datetime) -> State | None:
     """Judge when Ray doesn't know a job that something else than the operator submits."""
+    ended_at = _gave_up_at(case)
+    if ended_at is None or asked_at < ended_at + ROUNDING:
+        return None  # it may have submitted since Ray was asked
     if text := _submission_failure(case):
         return failed(state, Reason.SUBMISSION_FAILED, text)
-    ended_at = _completed_at(case)
-    if ended_at is None or asked_at <= ended_at:
-        return None
     text = f"The submitter has completed, but Ray doesn't know the job {state.job_id}"
     return failed(state, Reason.APP_FAILED, text)
 
@@ -194,6 +198,14 @@ def _submission_failure(case: Case) -> str:
         return ""
     ended = container.ended
     return f"{container.name} ended with exit code {ended.exit_code}, {ended.reason}: {words}"
+
+
+def _gave_up_at(case: Case) -> datetime | None:
+    """Return when what submits ended, for good or as far as is known; None while it may submit."""
+    if case.mode == "SidecarMode" and _submission_failure(case):
+        container = case.observed.submitter_container()
+        return container.ended.finished_at if container and container.ended else None
+    return _completed_at(case)
 
 
 def _completed_at(case: Case) -> datetime | None:
