@@ -140,9 +140,19 @@ class Dashboard:
                 ssl=self._ssl,
                 timeout=aiohttp.ClientTimeout(total=within.total_seconds()),
             ) as response:
-                return _Answer(response.status, await response.content.read(LONGEST_ANSWER))
+                return _Answer(response.status, await _body(response.content))
         except (aiohttp.ClientError, TimeoutError) as error:
             raise errors.Unreachable(f"{path}: {error or 'no answer'}") from error
+
+
+async def _body(stream: aiohttp.StreamReader) -> bytes:
+    """Read to the end, or as far as a sane answer goes."""
+    body = bytearray()
+    async for piece in stream.iter_any():  # `read` ends with what has come so far
+        body += piece
+        if len(body) > LONGEST_ANSWER:
+            break
+    return bytes(body[:LONGEST_ANSWER])
 
 
 def _checked(path: str, answer: _Answer) -> bytes:
