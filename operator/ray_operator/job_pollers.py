@@ -177,8 +177,10 @@ async def _pause(poll: _Poll) -> None:
     poll.pause_seconds = min(seconds * 1.1, LAST_PAUSE_SECONDS)
     if poll.inquiry.is_urgent:
         seconds = URGENT_PAUSE_SECONDS
+    # Not `wait_for`, which before Python 3.12 loses a cancellation that comes with the wake-up.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(poll.wakeup.wait(), seconds * random.uniform(0.9, 1.1))
+        async with asyncio.timeout(seconds * random.uniform(0.9, 1.1)):
+            await poll.wakeup.wait()
 
 
 def _tell_failure(task: asyncio.Task[None]) -> None:

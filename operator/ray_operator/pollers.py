@@ -235,8 +235,10 @@ async def _pause(seconds: float, wakeup: asyncio.Event | None = None) -> None:
     if wakeup is None:
         await asyncio.sleep(seconds)
         return
+    # Not `wait_for`, which before Python 3.12 loses a cancellation that comes with the wake-up.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(wakeup.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await wakeup.wait()
 
 
 def _task(work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
