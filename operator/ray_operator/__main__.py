@@ -174,7 +174,8 @@ class Operator:
         self._store = resources.Resources(self._queue.add, touched)
         prometheus_client.REGISTRY.register(self._queue)
         if command.enable_metrics:
-            prometheus_client.REGISTRY.register(inventory.RayClusters(self._store.entries))
+            for collector in (inventory.RayClusters, inventory.RayJobs):
+                prometheus_client.REGISTRY.register(collector(self._store.entries))
         self._stores = stores.Stores(
             client, namespaces=command.namespaces, changed=self._relations.changed
         )

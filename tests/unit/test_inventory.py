@@ -50,7 +50,8 @@ class Scrape:
 
     def __init__(self, of: resources.Resources) -> None:
         self._registry = prometheus_client.CollectorRegistry()
-        self._registry.register(inventory.RayClusters(of.entries))
+        for collector in (inventory.RayClusters, inventory.RayJobs):
+            self._registry.register(collector(of.entries))
 
     def __call__(self) -> list[tuple[str, dict[str, str], float]]:
         return [
@@ -109,6 +110,73 @@ def test_nothing_is_told_of_a_cluster_that_is_gone() -> None:
 
 
 def test_other_kinds_and_what_cannot_be_read_are_left_out() -> None:
-    job = cluster("job") | {"kind": "RayJob"}
+    job = cluster("job") | {"kind": "RayCronJob"}
     broken = cluster("broken") | {"status": {"conditions": "many"}}
     assert Scrape(store(job, broken, cluster()))() == series()
+
+
+def job(version: int = 1, **status: Any) -> dict[str, Any]:
+    return cluster(version=version) | {"kind": "RayJob", "status": status}
+
+
+def job_series(phase: str, *duration: tuple[str, float]) -> list[tuple[str, dict[str, str], float]]:
+    name = "kuberay_job_execution_duration_seconds"
+    return [
+        ("kuberay_job_info", IDENTITY, 1.0),
+        ("kuberay_job_deployment_status", {**IDENTITY, "deployment_status": phase}, 1.0),
+        *(
+            (name, {**IDENTITY, "job_deployment_status": phase, "retry_count": count}, seconds)
+            for count, seconds in duration
+        ),
+    ]
+
+
+TIMES = {"startTime": "2026-01-01T12:00:00Z", "endTime": "2026-01-01T12:01:30Z"}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({}, job_series("")),
+        ({"jobDeploymentStatus": None, "failed": None}, job_series("")),
+        (TIMES | {"jobDeploymentStatus": "Running"}, job_series("Running")),
+        (
+            TIMES | {"jobDeploymentStatus": "Complete", "succeeded": 1, "failed": 2},
+            job_series("Complete", ("2", 90)),
+        ),
+        (TIMES | {"jobDeploymentStatus": "Failed", "failed": 3}, job_series("Failed", ("2", 90))),
+        (
+            {
+                "jobDeploymentStatus": "Retrying",
+                "startTime": "2026-01-01T12:00:00Z",
+                "teardownStartTime": "2026-01-01T12:00:07Z",
+                "failed": 1,
+            },
+            job_series("Retrying", ("0", 7)),
+        ),
+        ({"jobDeploymentStatus": "Retrying", "failed": 1}, job_series("Retrying")),
+        (
+            {
+                "jobDeploymentStatus": "Suspending",
+                "startTime": "2026-01-01T12:00:00Z",
+                "teardownStartTime": "2026-01-01T12:00:07Z",
+            },
+            job_series("Suspending"),
+        ),
+        ({"jobDeploymentStatus": "ValidationFailed"}, job_series("ValidationFailed")),
+    ],
+)
+def test_a_job_is_told_of_from_what_it_says(
+    status: dict[str, Any], expected: list[tuple[str, dict[str, str], float]]
+) -> None:
+    assert Scrape(store(job(**status)))() == expected
+
+
+def test_a_duration_goes_with_the_attempt_and_all_with_the_job() -> None:
+    kept = store(job(jobDeploymentStatus="Failed", failed=1, **TIMES))
+    scrape = Scrape(kept)
+    assert scrape() == job_series("Failed", ("0", 90))
+    put(kept, job(2, jobDeploymentStatus="Running", startTime="2026-01-01T13:00:00Z"))
+    assert scrape() == job_series("Running")
+    kept.drop(records.Key("RayJob", "ns1", "demo"), "uid-demo")
+    assert scrape() == []
