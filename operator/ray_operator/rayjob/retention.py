@@ -15,7 +15,7 @@ from ray_operator import actions, features, records
 from ray_operator.api import rayjob as api
 from ray_operator.rayjob import children, removal
 from ray_operator.rayjob.case import Case, Step
-from ray_operator.rayjob.state import FAILED, SUCCEEDED
+from ray_operator.rayjob.state import FAILED, SUCCEEDED, State
 
 SLACK = timedelta(seconds=1)
 """Times of a status are of whole seconds."""
@@ -62,10 +62,11 @@ def planned(case: Case) -> list[Due]:
     return list(_planned(case))
 
 
-def is_unmatched(case: Case) -> bool:
+def is_unmatched(spec: api.RayJobSpec, state: State) -> bool:
     """Tell whether there are rules, and none for how the RayJob has ended."""
-    given = case.spec.deletion_strategy
-    return given is not None and bool(given.deletion_rules) and not planned(case)
+    given = spec.deletion_strategy
+    rules = given.deletion_rules if given is not None else ()
+    return bool(rules) and not any(_applies(each, state) for each in rules)
 
 
 def outlives(case: Case) -> bool:
@@ -93,14 +94,16 @@ def _planned(case: Case) -> Iterator[Due]:
 
 def _by_rules(case: Case, strategy: api.DeletionStrategy, ended: datetime) -> Iterator[Due]:
     for rule in strategy.deletion_rules:
-        condition = rule.condition
-        if condition.job_status is not None:
-            applies = condition.job_status == case.state.job_status
-        else:
-            applies = condition.job_deployment_status == case.state.phase.value
-        if applies:
-            at = ended + timedelta(seconds=condition.ttl_seconds)
+        if _applies(rule, case.state):
+            at = ended + timedelta(seconds=rule.condition.ttl_seconds)
             yield Due(_POLICIES[rule.policy], at)
+
+
+def _applies(rule: api.DeletionRule, state: State) -> bool:
+    condition = rule.condition
+    if condition.job_status is not None:
+        return condition.job_status == state.job_status
+    return condition.job_deployment_status == state.phase.value
 
 
 def _by_outcome(case: Case) -> Iterator[Due]:

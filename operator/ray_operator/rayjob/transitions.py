@@ -9,16 +9,19 @@ from typing import Any
 
 from ray_operator import actions
 from ray_operator.api import rayjob as api
+from ray_operator.rayjob import plan, retention
 from ray_operator.rayjob import state as states
-from ray_operator.rayjob.state import Phase, State
+from ray_operator.rayjob.state import FINISHED, Phase, State
 
 
 def events(job: api.RayJob, written: Mapping[str, Any]) -> Sequence[actions.Event]:
     """Return what is to be told of the status that was written."""
-    return list(_events(job, states.read(job.status), states.read(written)))
+    last = written.get(plan.LAST_VALID_SPEC)
+    spec = api.RayJobSpec.model_validate(last) if last else job.spec
+    return list(_events(spec, states.read(job.status), states.read(written)))
 
 
-def _events(job: api.RayJob, before: State, after: State) -> Iterator[actions.Event]:
+def _events(spec: api.RayJobSpec, before: State, after: State) -> Iterator[actions.Event]:
     if before.unanswered_since is None and after.unanswered_since is not None:
         yield _event("Warning", "RayUnreachable", "Check", "Ray doesn't answer for the job")
     if before.phase is after.phase:
@@ -30,11 +33,17 @@ def _events(job: api.RayJob, before: State, after: State) -> Iterator[actions.Ev
         text = f"{after.reason}: {after.message}"
         yield _event("Warning", "RayJobFailed", "Fail", text)
     if after.phase is Phase.RETRYING:
-        most = job.spec.backoff_limit + 1
+        most = spec.backoff_limit + 1
         text = f"Attempt {after.failed} of {most} failed, {after.reason}: {after.message}"
         yield _event("Warning", "RayJobRetrying", "Retry", text)
     if after.phase is Phase.SUSPENDED:
         yield _event("Normal", "RayJobSuspended", "Suspend", "The attempt was removed")
+    if after.phase in FINISHED and retention.is_unmatched(spec, after):
+        text = (
+            "Nothing is deleted: no deletion rule is for jobStatus"
+            f" {after.job_status or 'empty'} and jobDeploymentStatus {after.phase}"
+        )
+        yield _event("Warning", "NoDeletionRuleMatched", "Delete", text)
 
 
 def _event(type_: str, reason: str, action: str, message: str) -> actions.Event:
