@@ -10,7 +10,7 @@ from typing import Any
 from ray_operator import names, settings
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import rayjob as api
-from ray_operator.raycluster import containers
+from ray_operator.raycluster import auth, containers
 from ray_operator.rayjob import children, submission
 from ray_operator.rayjob.state import State
 
@@ -71,8 +71,14 @@ def _pod_spec(
     }
     if not first.get("command"):
         container |= submission.command(job, spec, ["--session", session], options=options)
+    container = submission.with_variables(container, told)
+    volumes = list(given.get("volumes") or [])
+    if auth.needs_volume(cluster.spec):
+        container["volumeMounts"] = [*(container.get("volumeMounts") or []), auth.MOUNT]
+        volumes.append(auth.volume())
     return {
         "restartPolicy": "Never",
         **given,
-        "containers": [submission.with_variables(container, told), *others],
+        **({"volumes": volumes} if volumes else {}),
+        "containers": [container, *others],
     }

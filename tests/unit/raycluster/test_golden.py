@@ -4,47 +4,22 @@ Every difference that is meant stands in `MEANT` with its reason; any other one 
 """
 
 import dataclasses
-import fnmatch
 import json
-import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import ANY
 
 import pytest
-import yaml
 
 from ray_operator import actions, names, records, settings
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import children, desired, observed
+from tests.unit import golden
+from tests.unit.golden import ABSENT, ELIDED, Difference
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 CASES = ["sample", "user-command", "http-probes", "v1alpha1", "multihost", "auth-ingress", "gcs-ft"]
 CASES += ["autoscaler-v1", "autoscaler-v2"]
-UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 SETTINGS = settings.Settings(version="nightly")
 PLAIN = observed.Observed(around=records.Surroundings(is_openshift=False))
-
-
-class Absent:
-    """Stands for a field that isn't there."""
-
-    def __repr__(self) -> str:
-        return "<absent>"
-
-
-ABSENT = Absent()
-ELIDED = "<script elided, see the specs>"
-
-
-class Difference(NamedTuple):
-    """A difference by path (a pattern), our value, theirs, and why."""
-
-    path: str
-    ours: Any
-    theirs: Any
-    reason: str
 
 
 MEANT = [
@@ -126,78 +101,11 @@ MEANT = [
         for label in (names.IDENTIFIER_LABEL, names.APP_NAME_LABEL, names.CREATED_BY_LABEL)
     ),
 ]
-SERVER_DEFAULTS = {
-    "*.imagePullPolicy": "IfNotPresent",
-    "*.ports.*.protocol": "TCP",
-    "*.ports.*.targetPort": ANY,
-    "*Probe.httpGet.scheme": "HTTP",
-    "*.volumeMounts": [],
-    "metadata.name": ANY,
-    "spec.clusterIPs.0": "None",
-    "spec.clusterIP": "<ip>",
-    "spec.clusterIPs": "<ip>",
-    "spec.externalTrafficPolicy": "Cluster",
-    "spec.internalTrafficPolicy": "Cluster",
-    "spec.ipFamilies.0": "IPv4",
-    "spec.ipFamilyPolicy": "SingleStack",
-    "spec.restartPolicy": "Always",
-    "spec.serviceAccountName": "default",
-    "spec.sessionAffinity": "None",
-    "spec.type": "ClusterIP",
-}
-
-
-def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Walk all leaves; items of lists go by their name, else by index."""
-    if isinstance(value, dict) and value:
-        items = value.items()
-    elif isinstance(value, list) and value:
-        items = {
-            each["name"] if isinstance(each, dict) and "name" in each else index: each
-            for index, each in enumerate(value)
-        }.items()
-    else:
-        yield path, value
-        return
-    for key, each in items:
-        yield from flat(each, f"{path}.{key}" if path else str(key))
-
-
-def is_meant(path: str, ours: Any, theirs: Any) -> bool:
-    if isinstance(ours, Absent):
-        for pattern, default in SERVER_DEFAULTS.items():
-            if fnmatch.fnmatchcase(path, pattern) and default == theirs:
-                return True
-    return any(
-        fnmatch.fnmatchcase(path, meant.path)
-        and matches(meant.ours, ours)
-        and matches(meant.theirs, theirs)
-        for meant in MEANT
-    )
-
-
-def matches(expected: Any, value: Any) -> bool:
-    if isinstance(expected, Absent) or isinstance(value, Absent):
-        return expected is value
-    return bool(expected == value)
-
-
-def unmeant(ours: dict[str, Any], theirs: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    left, right = dict(flat(ours)), dict(flat(theirs))
-    return [
-        (path, left.get(path, ABSENT), right.get(path, ABSENT))
-        for path in sorted({*left, *right})
-        if left.get(path, ABSENT) != right.get(path, ABSENT)
-        and not is_meant(path, left.get(path, ABSENT), right.get(path, ABSENT))
-    ]
 
 
 def load(case: str) -> tuple[api.RayCluster, list[dict[str, Any]]]:
-    text = (GOLDEN / f"cluster-{case}.out.yaml").read_text()
-    documents = list(yaml.safe_load_all(UUID.sub("<uid of owner>", text)))
+    documents = golden.documents(f"cluster-{case}")
     (cluster,) = (each for each in documents if each["kind"] == "RayCluster")
-    for each in documents:
-        each["metadata"]["namespace"] = f"g-cluster-{case}"
     cluster["metadata"]["uid"] = "<uid of owner>"
     cluster["metadata"].pop("annotations", {}).pop(
         "kubectl.kubernetes.io/last-applied-configuration", None
@@ -264,31 +172,21 @@ def test_manifests_differ_from_the_reference_only_where_meant(case: str) -> None
     found = [
         (child["metadata"].get("name"), *each)
         for child in theirs
-        for each in unmeant(built(cluster, child), child)
+        for each in golden.unmeant(built(cluster, child), child, MEANT)
     ]
     assert found == []
 
 
 def test_every_meant_difference_occurs() -> None:
     """A difference that never occurs is a stale excuse."""
-    seen = set()
+    seen: set[int] = set()
     for case in CASES:
         cluster, theirs = load(case)
         for child in theirs:
-            left, right = dict(flat(built(cluster, child))), dict(flat(child))
-            for path in {*left, *right}:
-                ours, theirs = left.get(path, ABSENT), right.get(path, ABSENT)
-                seen |= {
-                    index
-                    for index, meant in enumerate(MEANT)
-                    if fnmatch.fnmatchcase(path, meant.path)
-                    and matches(meant.ours, ours)
-                    and matches(meant.theirs, theirs)
-                }
+            seen |= golden.occurring(built(cluster, child), child, MEANT)
     assert seen == set(range(len(MEANT)))
 
 
 def test_a_difference_that_is_not_meant_is_found() -> None:
-    assert unmeant({"spec": {"type": "NodePort"}}, {"spec": {"type": "ClusterIP"}}) == [
-        ("spec.type", "NodePort", "ClusterIP")
-    ]
+    ours, theirs = {"spec": {"type": "NodePort"}}, {"spec": {"type": "ClusterIP"}}
+    assert golden.unmeant(ours, theirs, MEANT) == [("spec.type", "NodePort", "ClusterIP")]
