@@ -27,7 +27,7 @@ class Ray:
         self.status = status
         self.body = body.encode() if isinstance(body, str) else msgspec.json.encode(body)
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked.append((request.method, request.raw_path, await request.read()))
         self.headers.append(dict(request.headers))
         response = web.StreamResponse(status=self.status)

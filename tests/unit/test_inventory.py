@@ -131,7 +131,7 @@ def job_series(phase: str, *duration: tuple[str, float]) -> list[tuple[str, dict
     ]
 
 
-TIMES = {"startTime": "2026-01-01T12:00:00Z", "endTime": "2026-01-01T12:01:30Z"}
+TIMES: dict[str, Any] = {"startTime": "2026-01-01T12:00:00Z", "endTime": "2026-01-01T12:01:30Z"}
 
 
 @pytest.mark.parametrize(

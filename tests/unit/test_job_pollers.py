@@ -38,7 +38,7 @@ class Ray:
         self.is_black_hole = False
         self.port = 0
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.BaseRequest) -> web.Response:
         self.asked += 1
         if self.is_black_hole:
             await asyncio.sleep(3600)
@@ -54,7 +54,7 @@ class Ray:
             return web.Response(status=404, text="does not exist")
         return web.json_response({"status": status})
 
-    async def _told(self, path: str, request: web.Request) -> web.Response:
+    async def _told(self, path: str, request: web.BaseRequest) -> web.Response:
         if path.endswith("/stop"):
             job = path.split("/")[1]
             self.stopped.append(job)
@@ -356,8 +356,8 @@ async def test_another_job_or_pod_begins_with_nothing_known(heads: Asking, ray: 
     known = await heads.told(is_answered)
     heads.pollers.ask(KEY, inquiry(ray.port, is_urgent=True))
     assert heads.pollers.answer(KEY) == known
-    for changed in ({"job_id": "another"}, {"job_id": "another", "pod_uid": "another"}):
-        heads.pollers.ask(KEY, inquiry(ray.port, **changed))
+    for job_id, pod_uid in (("another", "uid"), ("another", "another")):
+        heads.pollers.ask(KEY, inquiry(ray.port, job_id=job_id, pod_uid=pod_uid))
         assert heads.pollers.answer(KEY) == records.JobAnswer()
         await heads.told(is_answered)
 

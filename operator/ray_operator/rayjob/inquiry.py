@@ -59,9 +59,9 @@ def inquiry(
 
 
 def _has_stopped(observed: Observed) -> bool:
-    """Tell whether there is nothing left to stop, as Ray says."""
+    """Tell whether there is nothing left to stop, and nothing that is yet to be written."""
     answer = observed.ray
-    is_over = answer.info is None or answer.info.status in states.ENDS
+    is_over = answer.info is None or answer.info.status == states.SUCCEEDED
     return answer.is_stopped and is_over and not answer.error
 
 

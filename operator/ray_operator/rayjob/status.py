@@ -49,7 +49,8 @@ def next_status(
 def goes_on(job: api.RayJob, written: Mapping[str, Any]) -> bool:
     """Tell whether the written status asks for another pass at once."""
     before, after = states.read(job.status), states.read(written)
-    return before.phase != after.phase or before.head != after.head
+    kept = ("phase", "head", "is_ended")  # by which is asked for something else
+    return any(getattr(before, each) != getattr(after, each) for each in kept)
 
 
 def _conditions(

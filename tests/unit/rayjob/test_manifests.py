@@ -10,7 +10,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from ray_operator import features, names, settings, submitter
+from ray_operator import actions, features, names, settings, submitter
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import rayjob as api
 from ray_operator.raycluster import auth
@@ -508,6 +508,8 @@ def test_a_service_keeps_the_sort_of_its_address() -> None:
     stays = dataclasses.replace(builders.SETTINGS, head_cluster_ip_service=True)
     around = given.seen(service=given.service("job-old"))
     (action,) = head_service.plan(given.rayjob(), around, options=stays)
+    assert isinstance(action, actions.Apply)
     assert "clusterIP" not in action.manifest["spec"]
     (action,) = head_service.plan(given.rayjob(), around, options=builders.SETTINGS)
+    assert isinstance(action, actions.Apply)
     assert action.manifest["spec"]["clusterIP"] == "None"

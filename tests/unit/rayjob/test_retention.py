@@ -29,8 +29,8 @@ def seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
 
 
-def rule(policy: str, ttl: int = 0, **condition: str) -> dict[str, Any]:
-    when = condition or {"jobStatus": "SUCCEEDED"}
+def rule(policy: str, ttl: int = 0, **condition: Any) -> dict[str, Any]:
+    when: dict[str, Any] = condition or {"jobStatus": "SUCCEEDED"}
     return {"policy": policy, "condition": when | {"ttlSeconds": ttl}}
 
 
@@ -169,7 +169,7 @@ def test_none_keeps_all() -> None:
         ({"jobDeploymentStatus": "Failed"}, [LOST, LATE]),
     ],
 )
-def test_a_rule_is_for_one_outcome(condition: dict[str, str], matching: list[State]) -> None:
+def test_a_rule_is_for_one_outcome(condition: dict[str, Any], matching: list[State]) -> None:
     spec = rules(rule(CLUSTER_GOES, **condition))
     found = [each for each in (WON, STOPPED, LOST, LATE) if step(each, 0, **spec)[0]]
     assert found == matching
