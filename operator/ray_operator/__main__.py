@@ -171,7 +171,9 @@ class Operator:
         kinds = [records.RAYCLUSTERS, records.RAYJOBS, records.RAYCRONJOBS]
         self._relations = relations.Relations(self._queue.add, kinds={each.kind for each in kinds})
         touched = cronjobs.telling(command.settings, self._relations.touched)
-        self._store = resources.Resources(self._queue.add, touched)
+        self._store = resources.Resources(
+            self._queue.add, touched=touched, forgotten=self._relations.forget
+        )
         prometheus_client.REGISTRY.register(self._queue)
         if command.enable_metrics:
             for collector in (inventory.RayClusters, inventory.RayJobs):

@@ -35,16 +35,21 @@ class Resources:
     """Keep entries by key; `changed` is told of every change that a pass could care for.
 
     `touched` is told of all that is taken in, changes of nothing but the status too, and of all
-    that is dropped: of its key, and the object as it is, or was last.
+    that is dropped: of its key, and the object as it is, or was last. `forgotten` is told of the
+    latter only, in the end.
     """
 
     def __init__(
-        self, changed: Callable[[records.Key], None], touched: Touched = lambda _, __: None
+        self,
+        changed: Callable[[records.Key], None],
+        touched: Touched = lambda _, __: None,
+        forgotten: Callable[[records.Key], None] = lambda _: None,
     ) -> None:
         self._entries: dict[records.Key, Entry] = {}
         self._by_owner: dict[str, set[records.Key]] = {}
         self._changed = changed
         self._touched = touched
+        self._forgotten = forgotten
 
     def get(self, key: records.Key) -> bytes | None:
         """Return the resource's JSON, None when it is gone."""
@@ -109,6 +114,7 @@ class Resources:
             self._forget(key, standing)
             self._changed(key)
             self._touched(key, msgspec.json.decode(standing.data))
+            self._forgotten(key)
 
     def _forget(self, key: records.Key, entry: Entry) -> None:
         del self._entries[key]
