@@ -1,6 +1,7 @@
 """Every RayJob comes to its end, whatever is lost on the way, and no driver starts twice."""
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 
 import hypothesis
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from ray_operator.rayjob import plan
 from ray_operator.rayjob.state import Phase, Reason, State
 from tests.unit import builders
-from tests.unit.rayjob import given, world
+from tests.unit.rayjob import given
 from tests.unit.rayjob.world import World, settle
 
 MODES = ["K8sJobMode", "HTTPMode", "SidecarMode"]
@@ -25,6 +26,14 @@ def counts(end: World) -> tuple[Phase, str, int, int]:
 
 def drivers(end: World) -> list[int]:
     return list(end.starts.values())
+
+
+def go_on(made: World, seconds: int) -> None:
+    """Let all go its way for some time."""
+    for _ in range(seconds):
+        while made.is_awake():
+            made.passes()
+        made.elapse()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -61,19 +70,13 @@ def test_an_attempt_after_a_failed_one_may_succeed() -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_after_a_suspension_nothing_is_left_and_a_resume_begins_anew(mode: str) -> None:
     made = World(submissionMode=mode, shutdownAfterJobFinishes=True, ttlSecondsAfterFinished=9999)
-    for _ in range(15):
-        while made.is_awake():
-            made.passes()
-        made.elapse()
-    assert made.state.phase is Phase.RUNNING
+    go_on(made, 15)
+    assert made.state.phase == Phase.RUNNING
     made.edit(suspend=True)
     settle(made)
     assert (made.clusters, made.submitter, made.state.phase) == ({}, None, Phase.SUSPENDED)
     made.edit(suspend=False)
-    while made.state.phase is not Phase.COMPLETE:
-        while made.is_awake():
-            made.passes()
-        made.elapse()
+    go_on(made, 60)
     assert counts(made) == (Phase.COMPLETE, "SUCCEEDED", 1, 0)
     assert drivers(made) == [1, 1]
 
@@ -96,10 +99,7 @@ def test_a_job_that_is_too_slow_is_stopped_where_its_cluster_stays() -> None:
 def test_a_removed_submitter_is_made_anew_or_not_needed() -> None:
     for after in range(5, 25, 3):
         made = World()
-        for _ in range(after):
-            while made.is_awake():
-                made.passes()
-            made.elapse()
+        go_on(made, after)
         made.remove_submitter()
         assert counts(settle(made)) == (Phase.COMPLETE, "SUCCEEDED", 1, 0)
         assert drivers(made) == [1]
@@ -164,7 +164,7 @@ def happen(made: World, what: Happening) -> None:
             made.elapse(number, polls=False)
             made.restart()
         case "silence":
-            made.silent_until = made.now + number * world.timedelta(seconds=1)
+            made.silent_until = made.now + number * timedelta(seconds=1)
         case "wait":
             for _ in range(number):
                 for _ in range(4):
@@ -231,7 +231,7 @@ def test_with_a_deadline_the_time_at_which_ray_saw_the_end_decides(
 def test_whatever_is_lost_no_driver_runs_twice_and_no_success_is_called_a_failure(
     mode: str, limit: int, ends: list[str], keeps: bool, what: list[Happening]
 ) -> None:
-    spec = {"rayClusterSpec": FT} if keeps else {}
+    spec: dict[str, Any] = {"rayClusterSpec": FT} if keeps else {}
     made = World(submissionMode=mode, backoffLimit=limit, ends=tuple(ends), **spec)
     for each in what:
         happen(made, each)
