@@ -75,7 +75,7 @@ def test_a_head_is_asked_who_it_is_once_the_cluster_is_ready() -> None:
 
 def test_only_a_job_that_ray_has_not_shown_is_submitted_and_only_to_the_written_head() -> None:
     payload = submission.payload(given.rayjob().spec, given.JOB_ID)
-    mode = {"submissionMode": "HTTPMode"}
+    mode: dict[str, Any] = {"submissionMode": "HTTPMode"}
     assert asked(UNSEEN, **mode) == changed(ASKED, submission=payload)
     assert asked(given.state(), **mode) == ASKED
     assert asked(given.state(job_status="", head=None), **mode) == changed(ASKED, session="")
@@ -136,6 +136,6 @@ def test_a_job_is_stopped_when_its_rayjob_goes() -> None:
     assert asked(given.state(), metadata=GOING) == stop
     for ended in ("SUCCEEDED", "FAILED", "STOPPED"):
         assert asked(given.state(job_status=ended), metadata=GOING) is None
-    for without in ({"job_id": ""}, {"dashboard_url": ""}):
-        assert asked(given.state(**without), metadata=GOING) is None
+    for before in (given.state(job_id=""), given.state(dashboard_url="")):
+        assert asked(before, metadata=GOING) is None
     assert asked(given.state(), metadata={**GOING, "finalizers": ["another's"]}) is None
