@@ -11,7 +11,7 @@ from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import rayjob as api
 from ray_operator.rayjob import decide, observed, plan
 from ray_operator.rayjob.case import Case, Step
-from ray_operator.rayjob.state import Head, Phase, State
+from ray_operator.rayjob.state import Head, Phase, Reason, State
 from tests.unit import builders
 
 NOW = builders.NOW
@@ -222,3 +222,35 @@ def step(before: State, around: observed.Observed | None = None, **fields: Any) 
 def after(before: State, **fields: Any) -> State:
     """Return the state with those changes."""
     return dataclasses.replace(before, **fields)
+
+
+def made(taken: Step) -> list[tuple[str, str]]:
+    """Tell what a step does to what."""
+    return [(type(each).__name__, each.resource.kind) for each in taken.todo]
+
+
+def ended(
+    status: str, *, at: datetime = NOW - timedelta(seconds=1), **fields: Any
+) -> records.JobAnswer:
+    """Build an answer that the job has ended."""
+    return answer(info=info(status, ended_at=at), **fields)
+
+
+def failed(before: State, reason: Reason, message: str, **fields: Any) -> State:
+    """Return the end of the only attempt."""
+    return after(
+        before,
+        phase=Phase.FAILED,
+        reason=reason,
+        message=message,
+        failed=before.failed + 1,
+        ended_at=NOW,
+        **fields,
+    )
+
+
+RUNNING = state()
+UNSEEN = state(job_status="")
+OVER: dict[str, Any] = {"activeDeadlineSeconds": 60}
+"""Makes NOW the deadline."""
+EXCEEDED = "The attempt began at 2026-01-01T11:59:00Z and exceeds activeDeadlineSeconds, 60"

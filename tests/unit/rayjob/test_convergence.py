@@ -81,6 +81,16 @@ def test_after_a_suspension_nothing_is_left_and_a_resume_begins_anew(mode: str) 
     assert drivers(made) == [1, 1]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_suspension_leaves_nothing_at_whatever_time_it_comes(mode: str) -> None:
+    for after in range(0, 25, 3):
+        made = World(submissionMode=mode, shutdownAfterJobFinishes=True)
+        go_on(made, after)
+        made.edit(suspend=True)
+        assert settle(made).state.phase is Phase.SUSPENDED
+        assert (made.clusters, made.submitter) == ({}, None)
+
+
 def test_the_cluster_goes_when_it_is_due() -> None:
     end = settle(World(shutdownAfterJobFinishes=True, ttlSecondsAfterFinished=30))
     assert end.state.phase is Phase.COMPLETE
@@ -103,6 +113,29 @@ def test_a_removed_submitter_is_made_anew_or_not_needed() -> None:
         made.remove_submitter()
         assert counts(settle(made)) == (Phase.COMPLETE, "SUCCEEDED", 1, 0)
         assert drivers(made) == [1]
+
+
+def test_a_submitter_that_fails_is_not_the_job() -> None:
+    """Ray is asked but seldom, and the submitter has no second try."""
+    config = {"backoffLimit": 0}
+    made = settle(World(fault="after", polls_every=9, submitterConfig=config))
+    assert counts(made) == (Phase.COMPLETE, "SUCCEEDED", 1, 0)
+    assert drivers(made) == [1]
+    made = World(fault="before", polls_every=9, submitterConfig=config)
+    settle(made, within=timedelta(minutes=1))
+    assert (made.state.phase, made.state.reason) == (Phase.FAILED, Reason.SUBMISSION_FAILED)
+    assert made.state.message == "BackoffLimitExceeded: too often: an error of its own"
+    assert drivers(made) == []
+
+
+def test_what_the_submitter_heard_counts_where_nobody_can_be_asked() -> None:
+    made = World(backoffLimit=1)
+    go_on(made, 15)
+    made.silent_until = made.now + timedelta(hours=2)
+    go_on(made, 20)
+    made.lose_head()
+    assert counts(settle(made)) == (Phase.COMPLETE, "SUCCEEDED", 1, 0)
+    assert drivers(made) == [1]
 
 
 def test_a_shared_cluster_is_used_and_left() -> None:
@@ -225,14 +258,17 @@ def test_with_a_deadline_the_time_at_which_ray_saw_the_end_decides(
     limit=st.integers(0, 2),
     ends=st.lists(st.sampled_from(["SUCCEEDED", "FAILED"]), min_size=1, max_size=3),
     keeps=st.booleans(),
+    every=st.sampled_from([1, 3]),
     what=st.lists(st.one_of(CRASHES, LOSSES), max_size=25),
 )
 @hypothesis.settings(max_examples=100)
 def test_whatever_is_lost_no_driver_runs_twice_and_no_success_is_called_a_failure(
-    mode: str, limit: int, ends: list[str], keeps: bool, what: list[Happening]
+    *, mode: str, limit: int, ends: list[str], keeps: bool, every: int, what: list[Happening]
 ) -> None:
     spec: dict[str, Any] = {"rayClusterSpec": FT} if keeps else {}
-    made = World(submissionMode=mode, backoffLimit=limit, ends=tuple(ends), **spec)
+    made = World(
+        submissionMode=mode, backoffLimit=limit, ends=tuple(ends), polls_every=every, **spec
+    )
     for each in what:
         happen(made, each)
     settle(made)

@@ -12,7 +12,7 @@ from ray_operator.rayjob.state import Phase, State
 from tests.unit import builders
 from tests.unit.rayjob import given
 
-GOING = {"deletionTimestamp": "2026-01-01T12:00:00Z"}
+GOING: dict[str, Any] = {"deletionTimestamp": "2026-01-01T12:00:00Z"}
 
 
 def patched(*finalizers: str, reasons: actions.Reasons) -> actions.Patch:
@@ -57,7 +57,8 @@ def test_the_finalizer_comes_before_all_else() -> None:
 
 
 def test_what_is_anothers_is_left_alone() -> None:
-    for metadata in ({"finalizers": []}, GOING):
+    unheld: dict[str, Any] = {"finalizers": []}
+    for metadata in (unheld, GOING):
         foreign = planned(State(), metadata=metadata, managedBy=names.MANAGED_BY_KUEUE)
         assert foreign == actions.Plan()
     assert written(managedBy=names.MANAGED_BY_KUEUE) is None
