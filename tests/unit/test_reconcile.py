@@ -101,6 +101,7 @@ def reconciler(
     *,
     may_write: Callable[[], bool] = lambda: True,
     news: Sequence[actions.Event] = (),
+    goes_on: Callable[[Any, Any], bool] = lambda _, __: False,
 ) -> tuple[reconcile.Reconciler, workqueue.WorkQueue]:
     queue = workqueue.WorkQueue()
     store = resources.Resources(queue.add)
@@ -124,6 +125,7 @@ def reconciler(
                 ask=lambda *_: None,
                 next_status=said,
                 news=lambda _, __: news,
+                goes_on=goes_on,
             )
         },
         store=store,
@@ -141,6 +143,21 @@ async def passes(made: reconcile.Reconciler, *, within: float) -> None:
     """Let the one worker go on for a moment."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(made.run(), within)
+
+
+@pytest.mark.parametrize(("is_more", "passes_made"), [(True, 2), (False, 1)])
+async def test_a_status_may_ask_for_another_pass_at_once(is_more: bool, passes_made: int) -> None:
+    written: list[Any] = []
+
+    def goes_on(_: Any, status: Any) -> bool:
+        written.append(status)
+        return is_more
+
+    server = Api()
+    made, _ = reconciler(server, actions.Plan(actions=(POD,)), goes_on=goes_on)
+    await passes(made, within=0.2)
+    assert server.asked.count("Pod") == passes_made
+    assert written == [{"failures": 0}]  # what isn't written asks for nothing
 
 
 async def test_at_once_means_at_once() -> None:
