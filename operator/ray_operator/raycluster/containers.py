@@ -42,13 +42,13 @@ _WAIT_REQUESTS = {"cpu": "200m", "memory": "256Mi"}
 # for as long as waiting is normal.
 _WAIT_SCRIPT = """\
 host={host} port={port}
-is_open() {{ timeout 5 bash -c ': < "/dev/tcp/$0/$1"' "$host" "$port"; }}
-is_ready() {{ is_open && ray health-check --address "$host:$port"; }}
-until if ((SECONDS < 120)); then is_ready &> /dev/null; else is_ready; fi; do
+until timeout 5 bash -c ': < "/dev/tcp/$0/$1"' "$host" "$port" 2>/dev/null; do
   ((SECONDS < 120)) || echo "waiting for the GCS of the head at $host:$port since $SECONDS s"
-  sleep $((SECONDS < 120 ? 1 : 5))
+  sleep $((SECONDS < 120 ? 0 : 4)).3
 done
 """
+"""Where the port is open, `ray start` does the rest, and says more of what is wrong. Asking by `ray
+health-check` besides costs over two seconds of CPU a worker, while the head needs them to start."""
 
 
 def shell(settings: settings.Settings) -> list[str]:
