@@ -22,6 +22,17 @@ def gone(cluster: clusters.Cluster, resource: str, namespace: str, name: str) ->
     )
 
 
+def wait_submitted(cluster: clusters.Cluster, namespace: str, name: str) -> None:
+    """Wait until the submitter's Job says success, which its controller may say late."""
+
+    def is_said() -> bool:
+        status = (cluster.get("jobs", namespace, name) or {}).get("status", {})
+        assert "failed" not in status
+        return bool(status.get("succeeded") == 1)
+
+    cluster.wait(is_said, within=MINUTE, what=f"Job {name} succeeded", namespace=namespace)
+
+
 def test_a_failing_script(cluster: clusters.Cluster, namespace: str) -> None:
     """Checklist 2."""
     cluster.apply(rayjobs.ray_job("bad", "echo before; exit 7"), namespace)
@@ -31,9 +42,7 @@ def test_a_failing_script(cluster: clusters.Cluster, namespace: str) -> None:
     assert ray.condition(status, "Failed")["reason"] == "AppFailed"
     name = status["rayClusterName"]
     assert cluster.get("rayclusters", namespace, name)
-    job = cluster.get("jobs", namespace, "bad")
-    assert job is not None
-    assert job["status"].get("succeeded") == 1
+    wait_submitted(cluster, namespace, "bad")
     cluster.kubectl("-n", namespace, "delete", "rayjob", "bad", "--timeout=60s")
     gone(cluster, "rayclusters", namespace, name)
     gone(cluster, "jobs", namespace, "bad")
@@ -131,10 +140,7 @@ def test_attempts_are_counted(cluster: clusters.Cluster, namespace: str, mode: s
     assert status["rayClusterName"] != first
     assert cluster.get("rayclusters", namespace, first) is None
     if mode == "K8sJobMode":
-        made = cluster.get("jobs", namespace, "again")
-        assert made is not None
-        assert made["status"].get("succeeded") == 1
-        assert "failed" not in made["status"]
+        wait_submitted(cluster, namespace, "again")
 
 
 def test_suspended_and_resumed(cluster: clusters.Cluster, namespace: str) -> None:

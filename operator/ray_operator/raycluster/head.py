@@ -9,7 +9,7 @@ one with an embedded store as long as its Pod is there, for its node may still w
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from ray_operator import actions, records, settings
+from ray_operator import actions, conditions, names, records, settings
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import (
     account,
@@ -69,6 +69,24 @@ def plan(
         reasons=turnover.CREATE_HEAD,
     )
     return actions.Plan(actions=(*doomed, create), requeue_after=health.wait)
+
+
+def was_up(cluster: api.RayCluster) -> bool:
+    """Tell whether a head of this cluster has had an address, and so may have run."""
+    return bool((cluster.status.get("head") or {}).get("podIP"))
+
+
+def stays_lost(cluster: api.RayCluster) -> bool:
+    """Tell whether a head that is lost once all was ready stays lost (RayJob wants that).
+
+    Where it submits its job itself, another one would run that again: there one that ran is enough.
+    """
+    if cluster.metadata.annotations.get(names.KEEP_HEAD_ANNOTATION) != "true":
+        return False
+    mode = cluster.metadata.labels.get(names.SUBMISSION_MODE_LABEL)
+    said = conditions.read(cluster.status.get("conditions", ()))
+    is_provisioned = conditions.is_true(said, upgrade.PROVISIONED)
+    return is_provisioned or (mode == "SidecarMode" and was_up(cluster))
 
 
 def _until_gone(

@@ -10,6 +10,7 @@ from typing import Any
 from ray_operator import actions, records
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import drain, groups, head_service, resources, upgrade
+from ray_operator.raycluster import head as lost
 from ray_operator.raycluster import observed as seen
 
 
@@ -61,8 +62,11 @@ def head_pod(observed: seen.Observed) -> records.Pod | None:
 
 
 def _head(cluster: api.RayCluster, observed: seen.Observed) -> dict[str, str]:
+    pod = head_pod(observed)
+    if pod is None and lost.stays_lost(cluster):
+        return dict(cluster.status.get("head", {}))  # it tells that there was one, and which
     head: dict[str, str] = {}
-    if pod := head_pod(observed):
+    if pod is not None:
         head["podName"] = pod.name
         if pod.ip:
             head["podIP"] = pod.ip

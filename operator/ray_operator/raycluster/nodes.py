@@ -9,7 +9,7 @@ Workers that terminate don't count, as in a ReplicaSet, so a replacement starts 
 
 from datetime import datetime
 
-from ray_operator import actions, conditions, names, records, settings
+from ray_operator import actions, names, records, settings
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import (
     backoff,
@@ -29,7 +29,7 @@ def plan(
     cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings, now: datetime
 ) -> actions.Plan:
     """Bring head and workers to their numbers."""
-    if not observed.head_pods() and _keeps_lost_head(cluster):
+    if not observed.head_pods() and head.stays_lost(cluster):
         return actions.Plan()
     plans = [
         head.plan(cluster, observed, options=options, now=now),
@@ -40,13 +40,6 @@ def plan(
         _orphans(cluster, observed, options=options, now=now),
     ]
     return actions.joined(*plans)
-
-
-def _keeps_lost_head(cluster: api.RayCluster) -> bool:
-    """Tell whether a head that is lost once all was ready stays lost (RayJob wants that)."""
-    said = conditions.read(cluster.status.get("conditions", ()))
-    wanted = cluster.metadata.annotations.get(names.KEEP_HEAD_ANNOTATION) == "true"
-    return wanted and conditions.is_true(said, upgrade.PROVISIONED)
 
 
 def _orphans(

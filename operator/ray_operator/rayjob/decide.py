@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from ray_operator import actions, records
+from ray_operator.raycluster import head as cluster_head
 from ray_operator.rayjob import (
     attempt,
     children,
@@ -195,12 +196,15 @@ def _overdue(case: Case, state: State) -> State | None:
 def _may_have_run(case: Case) -> bool:
     """Tell whether somebody was told to submit, so that only Ray knows how the attempt ends.
 
-    A sidecar's job may have ended before the cluster was ever ready; a Job may have been made by an
-    operator that ended before it could say so.
+    A sidecar doesn't wait until the cluster is ready, and its job may have ended, or been lost with
+    the head, before; a Job may have been made by an operator that ended before it could say so.
     """
+    seen = case.observed
     if case.mode == "SidecarMode":
-        container = case.observed.submitter_container()
-        return container is not None and container.state == "terminated"
+        container = seen.submitter_container()
+        has_ended = container is not None and container.state == "terminated"
+        was_up = seen.cluster is not None and cluster_head.was_up(seen.cluster)
+        return has_ended or seen.ray.info is not None or (was_up and seen.head() is None)
     return case.mode == "K8sJobMode" and case.observed.submitter is not None
 
 

@@ -49,7 +49,8 @@ def inquiry(
         return _asked(head, state, stops=True) if plan.is_to_be_stopped(job) else None
     match state.phase:
         case Phase.INITIALIZING:
-            return _asked(head, state) if observed.is_cluster_ready() else None
+            is_beside = case.mode == "SidecarMode" and head.is_up
+            return _asked(head, state) if is_beside or observed.is_cluster_ready() else None
         case Phase.RUNNING:
             return _of_running(case, head)
         case Phase.FAILED if state.reason == Reason.DEADLINE_EXCEEDED and not state.is_ended:

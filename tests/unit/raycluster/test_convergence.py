@@ -242,6 +242,23 @@ def test_a_lost_head_stays_lost_if_that_is_wanted() -> None:
     assert worlds.converge(ACTIVE, lost).shape() == WANTED
 
 
+def test_a_head_that_submits_its_job_itself_is_never_followed_by_another() -> None:
+    """Not even when it is lost before the cluster was ever ready: the job would run again."""
+    wanted = {
+        "annotations": {names.KEEP_HEAD_ANNOTATION: "true"},
+        "labels": {names.SUBMISSION_MODE_LABEL: "SidecarMode"},
+    }
+    cluster = builders.raycluster(groups=THREE_AND_TWO, metadata=wanted)
+    whole = worlds.converge(cluster, worlds.World())
+    workers = tuple(whole.observed.worker_pods())
+    status = {key: each for key, each in whole.status.items() if key != "conditions"}
+    headless = dataclasses.replace(whole.observed, pods=workers)
+    lost = dataclasses.replace(whole, observed=headless, status=status)
+    end = worlds.converge(cluster, lost)
+    assert end.observed.head_pods() == []
+    assert end.status["head"] == whole.status["head"]
+
+
 def test_every_child_is_controlled_by_the_cluster_and_found_by_its_labels() -> None:
     end = worlds.converge(builders.raycluster(groups=THREE_AND_TWO), worlds.World())
     children: list[records.Pod | records.Service] = [*end.observed.pods, *end.observed.services]

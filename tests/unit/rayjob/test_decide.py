@@ -160,6 +160,26 @@ def test_a_submitter_beside_the_head_may_be_faster_than_the_cluster() -> None:
     )
 
 
+def test_a_sidecar_s_job_that_runs_before_the_cluster_is_ready_is_followed() -> None:
+    """And is lost with its head: another one would run it again."""
+    cluster = given.cluster(ready=False)
+    around = given.seen(cluster=cluster, submitter=None, ray=given.answer("RUNNING"))
+    step = given.step(INITIALIZING, around, submissionMode="SidecarMode")
+    assert (step.state.phase, step.state.job_status) == (Phase.RUNNING, "RUNNING")
+    status = {**cluster.status, "head": {"podIP": "10.0.0.1"}}
+    lost = given.seen(
+        cluster=cluster.model_copy(update={"status": status}),
+        pods=(),
+        submitter=None,
+        ray=records.JobAnswer(),
+    )
+    step = given.step(INITIALIZING, lost, submissionMode="SidecarMode")
+    assert step.state.phase is Phase.RUNNING
+    end = given.step(step.state, lost, submissionMode="SidecarMode").state
+    assert (end.phase, end.reason) == (Phase.FAILED, Reason.APP_FAILED)
+    assert end.message == "the head Pod, in which the job was, is not found"
+
+
 @pytest.mark.parametrize("mode", ["HTTPMode", "SidecarMode"])
 def test_without_a_job_the_recorded_head_is_enough(mode: str) -> None:
     step = given.step(INITIALIZING, ANSWERING, submissionMode=mode)
