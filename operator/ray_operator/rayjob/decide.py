@@ -124,6 +124,8 @@ def _waiting(case: Case) -> Step:
         return _to(state, Phase.SUSPENDING)
     if over := _overdue(case, state):
         return Step(state=over)
+    if case.mode != "InteractiveMode":
+        return Step(state=attempt.begun(case))  # on the cluster that waits
     if case.spec.job_id and case.spec.job_id != state.used_job_id:
         followed = dataclasses.replace(state, job_id=case.spec.job_id)
         return _to(followed, Phase.RUNNING)
