@@ -222,7 +222,13 @@ class Operator:
 
     def _kinds(self) -> dict[str, reconcile.Kind[Any, Any]]:
         """Return what the loop must know of each kind."""
-        world = observe.World(self._stores, self._store, heads=self._heads, jobs=self._jobs)
+        world = observe.World(
+            self._stores,
+            self._store,
+            heads=self._heads,
+            jobs=self._jobs,
+            is_kept=self._served.is_kept,
+        )
         options = self._command.settings
         found: list[reconcile.Kind[Any, Any]] = [
             reconcile.Kind(

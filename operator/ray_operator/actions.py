@@ -105,7 +105,7 @@ class Plan:
 
     `requeue_after=None` means that only a change or the resync wakes the key. `invalid` says what
     is wrong with the spec, for which nothing is done. `events` are posted once the status stands.
-    `asks_ray` tells that the next pass wants to know the state of Ray's nodes.
+    `asks_ray` tells that the next pass wants to hear of Ray what it isn't always asked.
     """
 
     actions: tuple[Action, ...] = ()

@@ -88,7 +88,7 @@ class Dashboard:
         """Return what Ray knows of a job; None when it doesn't know it."""
         path = JOBS + _quoted(job_id)
         answer = await self._send("GET", path)
-        if answer.status == 404 and not _is_kubernetes(answer.body):
+        if _is_unknown(answer):
             return None
         found: _Job = _read(path, _checked(path, answer), _Job)
         if found.status not in STATUSES:
@@ -117,7 +117,7 @@ class Dashboard:
         """Have a job stopped; one that has ended, or isn't there, is as good."""
         path = f"{JOBS}{_quoted(job_id)}/stop"
         answer = await self._send("POST", path)
-        if answer.status == 404 and not _is_kubernetes(answer.body):
+        if _is_unknown(answer):
             return
         _read(path, _checked(path, answer), _Stopped)
 
@@ -178,6 +178,12 @@ def _is_kubernetes(body: bytes) -> bool:
         return msgspec.json.decode(body, type=_Kubernetes).kind == "Status"
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return False
+
+
+def _is_unknown(answer: _Answer) -> bool:
+    """Tell Ray's word that there is no such job from that of anything between."""
+    is_said = answer.status == 404 and b"does not exist" in answer.body
+    return is_said and not _is_kubernetes(answer.body)
 
 
 def _reason(text: str) -> str:

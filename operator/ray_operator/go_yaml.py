@@ -7,11 +7,14 @@ than their texts are long. Source: sigs.k8s.io/yaml, which reads YAML 1.1 by go-
 times and no numbers of base 60, but `y` is true and `1e3` a number.
 """
 
+import math
 import re
 from typing import Any
 
 import yaml
 
+MOST_VALUES = 500_000
+"""Of all documents of a text together."""
 _SCALARS = {
     "null": (r"~|null|Null|NULL|", "~nN"),
     "bool": (
@@ -51,12 +54,31 @@ _Loader.add_constructor("tag:yaml.org,2002:bool", _bool)
 def load_all(text: str) -> list[Any]:
     """Read the documents of a text.
 
-    Raises ValueError when it is no YAML; the message says where.
+    Raises ValueError when it is no YAML, nothing that JSON can say, or far longer than it looks;
+    the message says where, or what.
     """
     try:
-        return [_json(each, {}) for each in yaml.load_all(text, Loader=_Loader)]
+        found = [_json(each, {}) for each in yaml.load_all(text, Loader=_Loader)]
+        if sum(_size(each, {}) for each in found) > MOST_VALUES:
+            raise ValueError(f"its aliases make more than {MOST_VALUES} values of it")
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error)) from error
+    return found
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """Count the values that are written out of a value, those that are shared each time."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no number of JSON")
+    if not isinstance(value, dict | list):
+        if not isinstance(value, str | int | float | None):
+            raise ValueError(f"{type(value).__name__} is nothing that JSON can say")
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 1  # if it holds itself, the rest fails anyway
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(each, known) for each in parts)
+    return known[id(value)]
 
 
 def _json(value: Any, done: dict[int, Any]) -> Any:

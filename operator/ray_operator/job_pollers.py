@@ -63,18 +63,22 @@ class JobPollers:
             if poll is not None:
                 self._forget(key, poll)
             return
+        vain, tried_at = records.JobAnswer(), None
         if poll is not None and _is_another(poll.inquiry, inquiry):
+            if poll.answer.error and poll.inquiry.job_id == inquiry.job_id:
+                # Heads that come and go without a word add up to one silence.
+                vain = records.JobAnswer(error=poll.answer.error, in_vain=poll.answer.in_vain)
+                tried_at = poll.tried_at
             self._forget(key, poll)
             poll = None
         if poll is None:
-            poll = self._polls[key] = _Poll(inquiry)
+            poll = self._polls[key] = _Poll(inquiry, answer=vain, tried_at=tried_at)
         elif poll.inquiry != inquiry:
             poll.pause_seconds = FIRST_PAUSE_SECONDS
             poll.inquiry = inquiry
             poll.wakeup.set()
         if poll.task is None or poll.task.done():
             poll.task = asyncio.create_task(self._follow(key, poll), name=f"job of {key}")
-            poll.task.add_done_callback(_tell_failure)
 
     def answer(self, key: records.Key) -> records.JobAnswer:
         """Return what was said of the RayJob's job."""
@@ -107,6 +111,10 @@ class JobPollers:
                 poll.tried_at = time.monotonic()
                 if not before.error:
                     _log.warning("%s %s/%s: Ray doesn't answer: %s", *key, error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the RayJob has to hear
+                _log.exception("%s %s/%s: internal error", *key)
+                poll.answer = _failed(poll, f"internal error: {error!r}", started)
+                poll.tried_at = time.monotonic()
             if _facts(before) != _facts(poll.answer):
                 poll.pause_seconds = FIRST_PAUSE_SECONDS
                 self._changed(key)
@@ -181,9 +189,3 @@ async def _pause(poll: _Poll) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds * random.uniform(0.9, 1.1)):
             await poll.wakeup.wait()
-
-
-def _tell_failure(task: asyncio.Task[None]) -> None:
-    """Log what shouldn't happen; the next pass starts the task anew."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("%s: internal error", task.get_name(), exc_info=error)

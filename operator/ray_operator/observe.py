@@ -3,9 +3,9 @@
 Owns: one function a kind. Does not own: the stores (`stores`). Invariant: never waits on Ray.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from ray_operator import job_pollers, pollers, records, resources, stores, wire_runs
+from ray_operator import job_pollers, names, pollers, records, resources, stores, wire_runs
 from ray_operator.api import raycluster as api
 from ray_operator.api import raycronjob as cron_api
 from ray_operator.api import rayjob as job_api
@@ -24,8 +24,13 @@ class World:
         *,
         heads: pollers.Pollers,
         jobs: job_pollers.JobPollers,
+        is_kept: Callable[[str, str], bool],
     ) -> None:
-        """`own` are the resources of our own kinds."""
+        """`own` are the resources of our own kinds.
+
+        `is_kept` tells whether a kind's served CRD has a field of the status.
+        """
+        self._is_kept = is_kept
         self._stores = watched
         self._own = own
         self._heads = heads
@@ -81,8 +86,12 @@ class World:
             (each for each in self._stores.submitters.owned_by(key) if _is_of(each, metadata.uid)),
             None,
         )
+        found = api.RayCluster.model_validate_json(data) if data else None
+        is_selected = job.spec.cluster_selector.get(names.CLUSTER_LABEL) == name
+        if found is not None and not is_selected and found.metadata.controller() != metadata.uid:
+            found = None  # somebody else's of that name; to make ours will say so
         return job_observed.Observed(
-            cluster=api.RayCluster.model_validate_json(data) if data else None,
+            cluster=found,
             pods=tuple(self._stores.pods.owned_by(cluster)),
             submitter=submitter,
             submitter_pods=tuple(self._stores.submitter_pods.owned_by(key)),
@@ -94,6 +103,7 @@ class World:
                 ),
                 None,
             ),
+            keeps_head=self._is_kept(records.RAYJOBS.kind, "head"),
             ray=self._jobs.answer(key),
         )
 

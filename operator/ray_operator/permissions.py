@@ -54,7 +54,7 @@ OPERATOR = (
     Permission(
         "batch",
         "jobs",
-        ("get", "list", "watch", "create", "delete"),
+        ("get", "list", "watch", "create", "patch", "delete"),
         "submit jobs, remove state from Redis",
     ),
     Permission("", "services/proxy", ("get", "create"), "heads, with --use-kubernetes-proxy"),

@@ -38,7 +38,7 @@ class Relations:
             self._wake(owner)
         self._wake_users(key)
         if key.kind == records.RAYJOBS.kind:
-            self._use(key, (body.get("status") or {}).get("rayClusterName"))
+            self._use(key, _cluster_in_use(body))
 
     def changed(self, key: records.Key) -> None:
         """Take in that a child of the key's resource changed; of clusters' Pods, jobs live too."""
@@ -64,6 +64,15 @@ class Relations:
         if found is not None:
             self._used[key] = found
             self._users.setdefault(found, set()).add(key)
+
+
+def _cluster_in_use(body: dict[str, Any]) -> str | None:
+    """Name the cluster that a RayJob must hear of: none any more after its end on another's."""
+    status = body.get("status") or {}
+    is_over = status.get("jobDeploymentStatus") in {"Complete", "Failed"}
+    is_others = bool((body.get("spec") or {}).get("clusterSelector"))
+    name: str | None = status.get("rayClusterName")
+    return None if is_over and is_others else name
 
 
 def _is_ours(reference: dict[str, Any]) -> bool:

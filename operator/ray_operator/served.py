@@ -94,6 +94,11 @@ class Served:
                     self._statuses[kind] = status
                 _tell(kind, list(missing(schema, self._wanted[kind])))
 
+    def is_kept(self, kind: str, field: str) -> bool:
+        """Tell whether the API server stores a field of the status; true while nobody knows."""
+        node = self._statuses.get(kind)
+        return node is None or node.is_open or field in node.properties
+
     def prune(self, kind: str, status: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what of the status the API server can store."""
         node = self._statuses.get(kind)

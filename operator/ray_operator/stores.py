@@ -27,7 +27,7 @@ T = TypeVar("T", bound=informers.Child)
 
 _PODS = f"{names.NODE_TYPE_LABEL} in ({names.HEAD},{names.WORKER})"
 _JOBS = f"{names.CLUSTER_LABEL},{names.NODE_TYPE_LABEL}={cleanup.NODE_TYPE}"
-_OF_RAYJOBS = f"{names.ORIGIN_KIND_LABEL}={records.RAYJOBS.kind},!{names.CLUSTER_LABEL}"
+_OF_RAYJOBS = f"{names.ORIGIN_KIND_LABEL}={records.RAYJOBS.kind}"
 
 
 class Families(Generic[T]):

@@ -9,10 +9,10 @@ printed once, whatever breaks in between; the termination message holds Ray's ve
 `{"submission_id", "status", "end_time" (epoch ms), "message"}`, or `{"error"}`.
 
 Environment: RAY_DASHBOARD_ADDRESS (Ray's own RAY_API_SERVER_ADDRESS and RAY_ADDRESS come first),
-RAY_JOB_SUBMISSION_ID, and as for Ray's command line RAY_AUTH_MODE, RAY_AUTH_TOKEN,
-RAY_AUTH_TOKEN_PATH, RAY_ENABLE_K8S_TOKEN_AUTH and RAY_JOB_HEADERS. Ends with 1 when there is no
-verdict (or with --wait a bad one), else with 0. Source: KubeRay's light-weight submitter (flags,
-first lines); Ray's `ray job submit`; Ray, `dashboard/modules/job` from 2.9 to 2.60.
+RAY_JOB_SUBMISSION_ID, RAY_JOB_SESSION (as --session), and as for Ray's command line RAY_AUTH_MODE,
+RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, RAY_ENABLE_K8S_TOKEN_AUTH and RAY_JOB_HEADERS. Ends with 1 when
+there is no verdict (or with --wait a bad one), else with 0. Source: KubeRay's light-weight
+submitter (flags, first lines); Ray's `ray job submit`; Ray, `dashboard/modules/job`, 2.9 to 2.60.
 """
 
 from __future__ import annotations
@@ -288,7 +288,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
         parser.add_argument(f"--{name}", type=json_object, metavar="JSON")
     for name in ("entrypoint-num-cpus", "entrypoint-num-gpus"):
         parser.add_argument(f"--{name}", type=float, metavar="NUMBER")
-    parser.add_argument("--session", help="submit to the head of this session only")
+    session = os.environ.get("RAY_JOB_SESSION")
+    parser.add_argument("--session", default=session, help="submit to this session's head only")
     parser.add_argument("--give-up-after", type=float, default=600.0, metavar="SECONDS")
     parser.add_argument("--wait", action="store_true", help="end with 1 if the job fails")
     options = parser.parse_args(argv[:cut])

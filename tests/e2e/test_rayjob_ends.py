@@ -157,6 +157,7 @@ def test_suspended_and_resumed(cluster: clusters.Cluster, namespace: str) -> Non
     assert cluster.list("jobs", namespace) == []
     assert cluster.list("pods", namespace) == []
     cluster.patch("rayjobs", namespace, "pausing", {"spec": {"suspend": False}})
+    rayjobs.wait_phase(cluster, namespace, "pausing", "Running")
     again = rayjobs.wait_phase(cluster, namespace, "pausing", "Complete", job="SUCCEEDED")
     assert again["rayClusterName"] != status["rayClusterName"]
 

@@ -186,7 +186,11 @@ async def test_what_ray_will_never_take_is_told_apart(ray: Served) -> None:
 
 async def test_a_job_that_is_not_there_needs_no_stop(ray: Served) -> None:
     server, client = ray
-    for status, body in ((200, {"stopped": True}), (200, {"stopped": False}), (404, "no job")):
+    for status, body in (
+        (200, {"stopped": True}),
+        (200, {"stopped": False}),
+        (404, "Job id does not exist"),
+    ):
         server.says(status, body)
         await client.stop("id")
     assert {each[:2] for each in server.asked} == {("POST", "/api/jobs/id/stop")}

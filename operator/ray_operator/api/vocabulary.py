@@ -338,6 +338,11 @@ ANNOTATIONS = (
         is_for_users=True,
     ),
     Annotation(
+        names.HEAD_ANNOTATION,
+        "RayJob",
+        "the head that the attempt belongs to, where an older CRD has no `status.head`",
+    ),
+    Annotation(
         names.DRAINING_ANNOTATION,
         "worker Pod",
         "it is on its way out: until when its work may finish",

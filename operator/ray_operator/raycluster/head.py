@@ -61,6 +61,8 @@ def plan(
                 health.wait, _until_gone(cluster, terminating, options=options, now=now)
             ),
         )
+    if stays_lost(cluster, observed):
+        return actions.Plan(actions=tuple(doomed))
     if account.is_missing(cluster, observed.around):
         return actions.Plan(actions=tuple(doomed), requeue_after=account.LOOK_AGAIN)
     create = actions.Create(
@@ -76,7 +78,7 @@ def was_up(cluster: api.RayCluster) -> bool:
     return bool((cluster.status.get("head") or {}).get("podIP"))
 
 
-def stays_lost(cluster: api.RayCluster) -> bool:
+def stays_lost(cluster: api.RayCluster, observed: seen.Observed) -> bool:
     """Tell whether a head that is lost once all was ready stays lost (RayJob wants that).
 
     Where it submits its job itself, another one would run that again: there one that ran is enough.
@@ -86,7 +88,8 @@ def stays_lost(cluster: api.RayCluster) -> bool:
     mode = cluster.metadata.labels.get(names.SUBMISSION_MODE_LABEL)
     said = conditions.read(cluster.status.get("conditions", ()))
     is_provisioned = conditions.is_true(said, upgrade.PROVISIONED)
-    return is_provisioned or (mode == "SidecarMode" and was_up(cluster))
+    is_up = was_up(cluster) or any(pod.ip for pod in observed.head_pods())
+    return is_provisioned or (mode == "SidecarMode" and is_up)
 
 
 def _until_gone(

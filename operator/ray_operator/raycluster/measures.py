@@ -63,7 +63,7 @@ def head_pod(observed: seen.Observed) -> records.Pod | None:
 
 def _head(cluster: api.RayCluster, observed: seen.Observed) -> dict[str, str]:
     pod = head_pod(observed)
-    if pod is None and lost.stays_lost(cluster):
+    if pod is None and lost.stays_lost(cluster, observed):
         return dict(cluster.status.get("head", {}))  # it tells that there was one, and which
     head: dict[str, str] = {}
     if pod is not None:

@@ -29,7 +29,7 @@ def plan(
     cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings, now: datetime
 ) -> actions.Plan:
     """Bring head and workers to their numbers."""
-    if not observed.head_pods() and head.stays_lost(cluster):
+    if not observed.head_pods() and head.stays_lost(cluster, observed):
         return actions.Plan()
     plans = [
         head.plan(cluster, observed, options=options, now=now),

@@ -7,7 +7,7 @@ consequences (`decide`). Invariant: a step is a value; nothing is done by making
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ray_operator import actions, settings
+from ray_operator import actions, names, settings
 from ray_operator.api import rayjob as api
 from ray_operator.rayjob.observed import Observed
 from ray_operator.rayjob.state import State
@@ -37,12 +37,17 @@ class Case:
         """Tell whether something other than the operator submits and shows the output."""
         return self.mode in {"K8sJobMode", "SidecarMode"}
 
+    @property
+    def selects_cluster(self) -> bool:
+        """Tell whether the attempt runs on a cluster that isn't its own."""
+        selected = self.spec.cluster_selector.get(names.CLUSTER_LABEL)
+        return bool(selected) and selected == self.state.cluster
+
     def owns_cluster(self) -> bool:
         """Tell whether the cluster is this RayJob's to delete."""
-        if self.spec.cluster_selector:
-            return False
-        cluster = self.observed.cluster
-        return cluster is not None and cluster.metadata.controller() == self.job.metadata.uid
+        cluster, uid = self.observed.cluster, self.job.metadata.uid
+        is_ours = cluster is not None and cluster.metadata.controller() == uid
+        return is_ours and not self.selects_cluster
 
     def active_deadline(self) -> datetime | None:
         """Return until when the attempt may take; None for ever."""

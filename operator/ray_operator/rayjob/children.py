@@ -25,6 +25,7 @@ SUBMITTER_DELETED = actions.Reasons(
 )
 SERVICE = actions.Reasons("CreatedService", "FailedToCreateService", "FailedCreateService")
 SERVICE_UPDATED = actions.Reasons("UpdatedService", "FailedToUpdateService", "FailedUpdateService")
+HEAD_NOTED = actions.Reasons("NotedHead", "FailedToNoteHead", "FailedNoteHead")
 FINALIZER = actions.Reasons("AddedFinalizer", "FailedToAddFinalizer", "FailedAddFinalizer")
 RELEASE = actions.Reasons("RemovedFinalizer", "FailedToRemoveFinalizer", "FailedRemoveFinalizer")
 SELF_DELETED = actions.Reasons("DeletedRayJob", "FailedToDeleteRayJob", "FailedDeleteRayJob")

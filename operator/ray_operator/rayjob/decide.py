@@ -9,8 +9,9 @@ Source: KubeRay 1.7, states of a RayJob.
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
-from ray_operator import actions, records
+from ray_operator import actions, names, records
 from ray_operator.raycluster import head as cluster_head
 from ray_operator.rayjob import (
     attempt,
@@ -23,6 +24,7 @@ from ray_operator.rayjob import (
     submitter_job,
     verdict,
 )
+from ray_operator.rayjob import state as states
 from ray_operator.rayjob.case import Case, Step
 from ray_operator.rayjob.state import FAILED, FINISHED, STOPPED, SUCCEEDED, Phase, Reason, State
 
@@ -67,7 +69,9 @@ def _invalid(case: Case) -> Step:
     """Go on once the spec is valid again; a queue has let go of what never had a cluster."""
     state = case.state
     if state.cluster:
-        phase = Phase.RUNNING if state.dashboard_url else Phase.INITIALIZING
+        is_waiting = case.mode == "InteractiveMode" and not state.job_id
+        ready = Phase.WAITING if is_waiting else Phase.RUNNING
+        phase = ready if state.dashboard_url else Phase.INITIALIZING
         return Step(state=dataclasses.replace(state, phase=phase, reason="", message=""))
     if QUEUE_LABEL in case.job.metadata.labels:
         return Step(state=state)
@@ -84,7 +88,7 @@ def _initializing(case: Case) -> Step:
         return Step(state=over)
     if case.observed.is_cluster_ready() and not case.observed.is_cluster_going():
         return _on_cluster(case, state)
-    is_missing = case.observed.cluster is None and not case.spec.cluster_selector
+    is_missing = case.observed.cluster is None and not case.selects_cluster
     return Step(
         state=state,
         todo=_create_cluster(case) if is_missing else (),
@@ -112,10 +116,25 @@ def _submitting(case: Case, state: State) -> Step:
         if answer.error and answer.in_vain >= case.options.rayjob_status_timeout:
             return Step(state=verdict.unanswered(case, state))
         return Step(state=state, wait=verdict.look_again(case, state))
+    if not case.observed.keeps_head and case.state.head != state.head:
+        return Step(state=dataclasses.replace(state, head=None), todo=(_note_head(case, state),))
     if case.mode != "K8sJobMode":
         return _to(state, Phase.RUNNING)
     is_recorded = case.state.head == state.head
     return Step(state=state, todo=_create_submitter(case, state) if is_recorded else ())
+
+
+def _note_head(case: Case, state: State) -> actions.Action:
+    """Write the head down where the status can't hold it; that wakes the next pass."""
+    metadata = case.job.metadata
+    return actions.Patch(
+        resource=records.RAYJOBS,
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        change={"metadata": {"annotations": {names.HEAD_ANNOTATION: states.annotation(state)}}},
+        reasons=children.HEAD_NOTED,
+    )
 
 
 def _waiting(case: Case) -> Step:
@@ -141,7 +160,7 @@ def _running(case: Case) -> Step:
     if (over := verdict.end(case, state)) is not None:
         return Step(state=over)
     todo: tuple[actions.Action, ...] = ()
-    if not case.spec.cluster_selector:
+    if not case.selects_cluster:
         todo += head_service.plan(case.job, case.observed, options=case.options)
     if case.mode == "K8sJobMode" and _is_submitter_missed(case, state):
         todo += _create_submitter(case, state)
@@ -151,6 +170,9 @@ def _running(case: Case) -> Step:
 def _finished(case: Case) -> Step:
     """Delete what is to be deleted; a job that was told to stop may yet be seen to do so."""
     step = retention.step(case)
+    if _may_submit_late(case):
+        doomed = removal.delete_submitter(case, "the RayJob has failed, and it could still submit")
+        step = dataclasses.replace(step, todo=(*step.todo, *doomed))
     info = case.observed.ray.info
     is_told = case.state.reason == Reason.DEADLINE_EXCEEDED and not case.state.is_ended
     if is_told and info and info.status in {STOPPED, FAILED}:
@@ -158,6 +180,18 @@ def _finished(case: Case) -> Step:
             step, state=dataclasses.replace(step.state, job_status=info.status)
         )
     return step
+
+
+def _may_submit_late(case: Case) -> bool:
+    """Tell whether a submitter lives that could yet start a job of which nobody would know.
+
+    Ours knows the head that it may submit to; one with the user's command doesn't.
+    """
+    job, state = case.observed.submitter, case.state
+    if state.phase is not Phase.FAILED or state.is_ended or job is None or job.is_finished:
+        return False
+    is_lost = state.reason == Reason.APP_FAILED and submitter_job.has_own_command(case.spec)
+    return not state.job_status or is_lost
 
 
 def _suspended(case: Case) -> Step:
@@ -188,11 +222,19 @@ def _to(state: State, phase: Phase) -> Step:
 def _overdue(case: Case, state: State) -> State | None:
     """End an attempt that takes too long before anything was submitted."""
     active, before = case.active_deadline(), case.pre_running_deadline()
-    if active is not None and case.now >= active:
+    if active is not None and case.now >= active and not _is_to_be_asked(case, active):
         return verdict.overdue(case, state)
-    if before is not None and case.now >= before:
+    if before is not None and case.now >= before and not _is_to_be_asked(case, before):
         return verdict.pre_running_overdue(case, state)
     return None
+
+
+def _is_to_be_asked(case: Case, deadline: datetime) -> bool:
+    """Tell whether Ray may know of a job that a sidecar submitted, and wasn't asked since."""
+    answer = case.observed.ray
+    is_deaf = answer.error and answer.in_vain >= case.options.rayjob_status_timeout
+    is_beside = case.mode == "SidecarMode" and case.observed.submitter_container() is not None
+    return is_beside and not is_deaf and not case.has_answer_since(deadline)
 
 
 def _may_have_run(case: Case) -> bool:

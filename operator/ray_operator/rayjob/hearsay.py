@@ -44,10 +44,11 @@ class Left(NamedTuple):
 def heard(case: Case) -> State:
     """Return the state with what Ray has said since."""
     state, answer = case.state, case.observed.ray
-    if answer.error:
+    is_expected = bool(state.dashboard_url) or case.observed.is_cluster_ready()
+    if answer.error and is_expected:
         since = state.unanswered_since or _whole(case.now - answer.in_vain)
         state = dataclasses.replace(state, unanswered_since=since)
-    elif answer.answered_at is not None:
+    elif not answer.error and answer.answered_at is not None:
         state = dataclasses.replace(state, unanswered_since=None)
     info = answer.info if is_own_life(case, state) else None
     if info is None or info.status not in ENDS:
@@ -58,7 +59,9 @@ def heard(case: Case) -> State:
 def identified(case: Case, state: State) -> State:
     """Record the head that answers, if none is recorded yet."""
     answer = case.observed.ray
-    if state.head is not None or not answer.pod_uid or not answer.session or answer.error:
+    goes_on = answer.info is not None and _survives(case)  # with another life of Ray
+    is_known = state.head is not None and not goes_on
+    if is_known or not answer.pod_uid or not answer.session or answer.error:
         return state
     return dataclasses.replace(state, head=Head(pod_uid=answer.pod_uid, session=answer.session))
 

@@ -16,7 +16,7 @@ from ray_operator.rayjob import head_service, plan, retention, submission
 from ray_operator.rayjob import state as states
 from ray_operator.rayjob.case import Case
 from ray_operator.rayjob.observed import Observed
-from ray_operator.rayjob.state import Phase, Reason, State
+from ray_operator.rayjob.state import Phase, State
 
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 """What is asked doesn't depend on the time, but on what is due at the end."""
@@ -30,7 +30,7 @@ def inquiry(
     options: settings.Settings,
 ) -> records.JobInquiry | None:
     """Return what is wanted after a pass that decided so; None: nothing, of nobody."""
-    state = states.read(job.status)
+    state = states.of(job)
     address = state.dashboard_url
     if not address and observed.cluster is not None:
         address = head_service.dashboard(observed.cluster, options=options)
@@ -53,7 +53,7 @@ def inquiry(
             return _asked(head, state) if is_beside or observed.is_cluster_ready() else None
         case Phase.RUNNING:
             return _of_running(case, head)
-        case Phase.FAILED if state.reason == Reason.DEADLINE_EXCEEDED and not state.is_ended:
+        case Phase.FAILED if decided.asks_ray:
             runs = retention.outlives(case) and not _has_stopped(observed)
             return _asked(head, state, stops=True) if runs else None
     return None

@@ -20,6 +20,7 @@ class Observed:
     Attributes:
         cluster: the one that the status names; None when there is none.
         pods: of the cluster of that name, even when it is gone.
+        keeps_head: the served CRD has `status.head`.
         submitter_pods: of `submitter`, and of an earlier attempt's if they don't go.
     """
 
@@ -28,6 +29,7 @@ class Observed:
     submitter: records.Job | None = None
     submitter_pods: tuple[records.Pod, ...] = ()
     service: records.Service | None = None
+    keeps_head: bool = True
     ray: records.JobAnswer = field(default_factory=records.JobAnswer)
 
     def head(self) -> records.Pod | None:
@@ -64,6 +66,9 @@ class Observed:
         """Return when what submits ended for good, Job or container; None while it hasn't."""
         if self.submitter is not None and self.submitter.ended_at is not None:
             return self.submitter.ended_at
+        beside = self.submitter_container()
+        if beside is not None and beside.state == "terminated" and beside.ended:
+            return beside.ended.finished_at
         done = [
             ended.finished_at
             for pod in self.followers()

@@ -19,11 +19,15 @@ from ray_operator.rayjob import children, decide
 from ray_operator.rayjob import state as states
 from ray_operator.rayjob.case import Case, Step
 from ray_operator.rayjob.observed import Observed
-from ray_operator.rayjob.state import Phase
+from ray_operator.rayjob.state import Phase, Reason
 
 FINALIZER = "ray.io/rayjob-finalizer"
 FAREWELL = timedelta(seconds=10)
 """How long a RayJob that goes waits for Ray to take the order to stop its job."""
+DEAF = timedelta(seconds=4)
+"""After so long without an answer none is expected."""
+STOPS_WITHIN = timedelta(minutes=10)
+"""How long a job that took too long is told to stop, as long as it doesn't."""
 LAST_VALID_SPEC = "lastValidSpec"
 _KEPT_ELSEWHERE = ("rayClusterSpec", "submitterPodTemplate")
 """Large, and of use only for an attempt that is yet to begin, which needs a valid spec."""
@@ -50,6 +54,7 @@ def plan(
         requeue_after=step.wait,
         invalid=invalid,
         events=(*events, *step.events),
+        asks_ray=_is_to_stop(states.of(job), now),
     )
 
 
@@ -65,7 +70,7 @@ def taken(
     case = Case(
         job=job,
         spec=spec_in_force(job, invalid),
-        state=states.read(job.status),
+        state=states.of(job),
         observed=observed,
         options=options,
         now=now,
@@ -92,9 +97,15 @@ def is_ours(job: api.RayJob) -> bool:
 
 def is_to_be_stopped(job: api.RayJob) -> bool:
     """Tell whether a RayJob that goes leaves a job behind that may still run."""
-    state = states.read(job.status)
+    state = states.of(job)
     is_known = bool(state.dashboard_url and state.job_id)
     return is_known and not state.is_ended and FINALIZER in job.metadata.finalizers
+
+
+def _is_to_stop(state: states.State, now: datetime) -> bool:
+    is_overdue = state.phase is Phase.FAILED and state.reason == Reason.DEADLINE_EXCEEDED
+    is_fresh = state.ended_at is not None and now < state.ended_at + STOPS_WITHIN
+    return is_overdue and is_fresh and not state.is_ended
 
 
 def _farewell(job: api.RayJob, observed: Observed, now: datetime) -> actions.Plan:
@@ -103,7 +114,8 @@ def _farewell(job: api.RayJob, observed: Observed, now: datetime) -> actions.Pla
     if FINALIZER not in job.metadata.finalizers or gone_at is None:
         return actions.Plan()
     left = gone_at + FAREWELL - now
-    is_heard = observed.ray.is_stopped or bool(observed.ray.error)
+    is_deaf = bool(observed.ray.error) and observed.ray.in_vain >= DEAF
+    is_heard = observed.ray.is_stopped or is_deaf
     waits = is_to_be_stopped(job) and not observed.is_cluster_going() and not is_heard
     if waits and left > timedelta():
         return actions.Plan(requeue_after=left)
@@ -115,7 +127,7 @@ def _farewell(job: api.RayJob, observed: Observed, now: datetime) -> actions.Pla
 
 
 def _not_stopped(job: api.RayJob, observed: Observed) -> actions.Event:
-    state = states.read(job.status)
+    state = states.of(job)
     message = (
         f"Ray couldn't be told to stop the job {state.job_id} on RayCluster {state.cluster}:"
         f" {observed.ray.error}"

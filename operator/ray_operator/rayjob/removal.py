@@ -20,10 +20,10 @@ PATIENCE = timedelta(minutes=5)
 
 def step(case: Case) -> Step:
     """Delete what there is of the attempt; when all of it is gone, forget it."""
-    doomed = (*delete_cluster(case, _why(case)), *_delete_submitter(case))
+    doomed = (*delete_cluster(case, _why(case)), *delete_submitter(case, _why(case)))
     seen = case.observed
     has_objects = case.owns_cluster() or seen.submitter is not None
-    pods = () if case.spec.cluster_selector else seen.pods
+    pods = () if case.selects_cluster else seen.pods
     left = [*pods, *seen.submitter_pods]
     since = case.state.teardown_since or case.now.replace(microsecond=0)
     is_late = case.now >= since + PATIENCE
@@ -31,7 +31,7 @@ def step(case: Case) -> Step:
         return Step(
             state=dataclasses.replace(case.state, teardown_since=since),
             todo=doomed,
-            wait=case.until(since + PATIENCE) if left else None,
+            wait=case.until(since + PATIENCE) if left and not is_late else None,
         )
     going = Phase.SUSPENDED if case.state.phase is Phase.SUSPENDING else Phase.NEW
     used = case.state.job_id if case.mode == "InteractiveMode" else ""
@@ -60,7 +60,8 @@ def delete_cluster(case: Case, why: str) -> tuple[actions.Action, ...]:
     )
 
 
-def _delete_submitter(case: Case) -> tuple[actions.Action, ...]:
+def delete_submitter(case: Case, why: str) -> tuple[actions.Action, ...]:
+    """Delete the Job that submits, with its Pods, unless that is done."""
     job = case.observed.submitter
     if job is None or job.deletion_at is not None:
         return ()
@@ -71,7 +72,7 @@ def _delete_submitter(case: Case) -> tuple[actions.Action, ...]:
             name=job.name,
             uid=job.uid,
             reasons=children.SUBMITTER_DELETED,
-            why=_why(case),
+            why=why,
             propagation="Background",  # the kind's default leaves the Pods behind
         ),
     )

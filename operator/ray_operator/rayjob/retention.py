@@ -80,7 +80,7 @@ def _planned(case: Case) -> Iterator[Due]:
     ended, spec = case.state.ended_at, case.spec
     if ended is None:
         return
-    allowed = set(Policy) - ({Policy.WORKERS, Policy.CLUSTER} if spec.cluster_selector else set())
+    allowed = set(Policy) - ({Policy.WORKERS, Policy.CLUSTER} if case.selects_cluster else set())
     strategy = spec.deletion_strategy
     has_gate = features.Feature.DELETION_POLICY in case.options.feature_gates
     if strategy is not None and has_gate:

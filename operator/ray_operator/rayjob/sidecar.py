@@ -47,7 +47,7 @@ def _container(job: api.RayJob, cluster: str, options: settings.Settings) -> dic
         }
     )
     head = spec.ray_cluster_spec.head_group_spec.ray_container
-    job_id = states.read(job.status).job_id
+    job_id = states.of(job).job_id
     told = submission.variables(model, address=f"127.0.0.1:{port(head)}", job_id=job_id)
     more = [] if may_restart(options) else ["--wait"]
     container = {

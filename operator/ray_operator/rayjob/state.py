@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ray_operator import conditions
+from ray_operator import conditions, names
+from ray_operator.api import rayjob as api
 
 
 class Phase(enum.StrEnum):
@@ -119,6 +120,22 @@ def read(status: Mapping[str, Any]) -> State:
         teardown_since=_moment(status.get("teardownStartTime")),
         used_job_id=status.get("usedJobId") or "",
     )
+
+
+def of(job: api.RayJob) -> State:
+    """Read it from a RayJob; where its CRD knows no `status.head`, an annotation has that."""
+    state = read(job.status)
+    cluster, _, rest = job.metadata.annotations.get(names.HEAD_ANNOTATION, "").partition("/")
+    pod_uid, _, session = rest.partition("/")
+    if state.head is not None or not session or cluster != state.cluster:
+        return state
+    return dataclasses.replace(state, head=Head(pod_uid=pod_uid, session=session))
+
+
+def annotation(state: State) -> str:
+    """Write the head for that annotation, with the attempt that it is of."""
+    head = state.head
+    return f"{state.cluster}/{head.pod_uid}/{head.session}" if head else ""
 
 
 def manifest(state: State) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from ray_operator.api import rayjob as api
 from ray_operator.rayjob import aspects, plan
 from ray_operator.rayjob import state as states
 from ray_operator.rayjob.observed import Observed
-from ray_operator.rayjob.state import Phase, Reason, State
+from ray_operator.rayjob.state import FINISHED, Phase, Reason, State
+
+_RELEASED = "the spec is valid now, but its queue has let go of it: make a new RayJob"
 
 
 def next_status(
@@ -33,17 +35,28 @@ def next_status(
         return None
     state = plan.taken(job, observed, options=options, now=now, invalid=invalid).state
     status = states.manifest(state)
-    if observed.cluster is not None and observed.cluster.status:
-        status["rayClusterStatus"] = observed.cluster.status
+    if found := _cluster_status(job, observed, state):
+        status["rayClusterStatus"] = found
     if state.phase is Phase.INVALID:
         status["reason"] = Reason.VALIDATION_FAILED.value
-        status["message"] = "; ".join(map(str, invalid)) or job.status.get("message", "")
+        status["message"] = "; ".join(map(str, invalid)) or _RELEASED
     kept = job.status.get(plan.LAST_VALID_SPEC) if invalid else plan.to_keep(job)
     if kept:
         status[plan.LAST_VALID_SPEC] = kept
     status["conditions"] = _conditions(job, observed, outcome, state=state, now=now)
     status["observedGeneration"] = job.metadata.generation
     return job.status if status == job.status else status
+
+
+def _cluster_status(job: api.RayJob, observed: Observed, state: State) -> Mapping[str, Any]:
+    """Return the cluster's status; of one that others go on to use, as it was at the end."""
+    cluster = observed.cluster
+    if cluster is None:
+        return {}
+    is_own = cluster.metadata.controller() == job.metadata.uid
+    if state.phase in FINISHED and not is_own and "endTime" in job.status:
+        return job.status.get("rayClusterStatus") or {}
+    return cluster.status
 
 
 def goes_on(job: api.RayJob, written: Mapping[str, Any]) -> bool:

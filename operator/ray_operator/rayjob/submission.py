@@ -85,14 +85,18 @@ def _literal(text: str) -> str:
 
 
 def variables(
-    cluster: cluster_api.RayCluster, *, address: str, job_id: str
+    cluster: cluster_api.RayCluster, *, address: str, job_id: str, session: str = ""
 ) -> list[dict[str, Any]]:
-    """Return what the container that submits is told by variables, besides the user's."""
+    """Return what the container that submits is told by variables, besides the user's.
+
+    With `session` our submitter, whoever calls it, submits to that life of Ray only.
+    """
     return [
         {"name": "PYTHONUNBUFFERED", "value": "1"},
         {"name": "RAY_DASHBOARD_ADDRESS", "value": address},
         {"name": "RAY_JOB_SUBMISSION_ID", "value": job_id},
         *auth.variables(cluster),
+        *([{"name": "RAY_JOB_SESSION", "value": session}] if session else []),
     ]
 
 

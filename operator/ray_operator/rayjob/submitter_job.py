@@ -50,6 +50,12 @@ def manifest(
     }
 
 
+def has_own_command(spec: api.RayJobSpec) -> bool:
+    """Tell whether the user's template says how to submit."""
+    listed = ((spec.submitter_pod_template or {}).get("spec") or {}).get("containers") or [{}]
+    return bool(listed[0].get("command"))
+
+
 def _pod_spec(
     job: api.RayJob,
     spec: api.RayJobSpec,
@@ -61,16 +67,18 @@ def _pod_spec(
     given = (spec.submitter_pod_template or {}).get("spec") or {}
     first, *others = given.get("containers") or [{}]
     session = state.head.session if state.head else ""
-    told = submission.variables(cluster, address=state.dashboard_url, job_id=state.job_id)
+    told = submission.variables(
+        cluster, address=state.dashboard_url, job_id=state.job_id, session=session
+    )
     container = {
         "name": names.SUBMITTER,
         "image": cluster.spec.head_group_spec.ray_container.get("image"),
         "resources": RESOURCES,
         **containers.LAST_WORDS,
-        **{key: value for key, value in first.items() if value},
+        **{key: value for key, value in first.items() if value not in (None, "")},
     }
     if not first.get("command"):
-        container |= submission.command(job, spec, ["--session", session], options=options)
+        container |= submission.command(job, spec, [], options=options)
     container = submission.with_variables(container, told)
     volumes = list(given.get("volumes") or [])
     if auth.needs_volume(cluster.spec):

@@ -139,11 +139,12 @@ def _left(case: Case, state: State) -> State | None:
 
 def _loss(case: Case, state: State) -> str:
     """Say what proves that the job is lost."""
-    if not case.spec.cluster_selector and case.observed.is_cluster_going():
+    if not case.selects_cluster and case.observed.is_cluster_going():
         return f"RayCluster {state.cluster} was deleted while the job ran on it"
-    if case.mode == "SidecarMode" and case.observed.head() is None:
+    told = hearsay.loss(case, state)
+    if not told and case.mode == "SidecarMode" and case.observed.head() is None:
         return "the head Pod, in which the job was, is not found"
-    return hearsay.loss(case, state)
+    return told
 
 
 def _unknown(case: Case, state: State) -> State | None:
@@ -158,7 +159,8 @@ def _unknown(case: Case, state: State) -> State | None:
         return failed(state, Reason.SUBMISSION_FAILED, refusal) if refusal else None
     if case.mode == "InteractiveMode":
         limit = case.pre_running_deadline()
-        return pre_running_overdue(case, state) if limit and case.now >= limit else None
+        is_over = limit is not None and case.now >= limit and case.has_answer_since(limit)
+        return pre_running_overdue(case, state) if is_over else None
     return _unsubmitted(case, state, answer.answered_at)
 
 

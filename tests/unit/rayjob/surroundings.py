@@ -265,13 +265,12 @@ class Surroundings:
     def _add_submitter(self, manifest: dict[str, Any]) -> None:
         assert self.submitter is None
         container = manifest["spec"]["template"]["spec"]["containers"][0]
-        args = container["args"]
         env = {each["name"]: each.get("value") for each in container["env"]}
         cluster = env["RAY_DASHBOARD_ADDRESS"].split("-head-svc")[0]
         self._env = {"job_id": env["RAY_JOB_SUBMISSION_ID"], "cluster": cluster}
         self.submitter = Submitter(
             record=given.submitter(uid=self._name("job")),
-            session=args[args.index("--session") + 1],
+            session=env["RAY_JOB_SESSION"] or "",
             retries=manifest["spec"]["backoffLimit"],
         )
 

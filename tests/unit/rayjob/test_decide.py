@@ -117,8 +117,8 @@ def test_the_recorded_head_gets_a_submitter_of_its_own() -> None:
     assert given.made(step) == [("Create", "Job")]
     (create,) = step.todo
     assert isinstance(create, actions.Create)
-    args = create.manifest["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert args[args.index("--session") + 1] == given.SESSION
+    container = create.manifest["spec"]["template"]["spec"]["containers"][0]
+    assert {"name": "RAY_JOB_SESSION", "value": given.SESSION} in container["env"]
 
 
 def test_the_head_is_the_pod_that_was_asked() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ray_operator import actions, names, records
-from ray_operator.rayjob import inquiry, observed, submission
+from ray_operator import names, records
+from ray_operator.rayjob import inquiry, observed, plan, submission
 from ray_operator.rayjob import state as states
 from ray_operator.rayjob.state import Phase, Reason, State
 from tests.unit import builders
@@ -36,7 +36,8 @@ def asked(
 ) -> records.JobInquiry | None:
     job = given.rayjob(metadata=metadata, status=states.manifest(before), **spec)
     around = given.seen() if around is None else around
-    return inquiry.inquiry(job, around, actions.Plan(), options=builders.SETTINGS)
+    decided = plan.plan(job, around, builders.SETTINGS, given.NOW)
+    return inquiry.inquiry(job, around, decided, options=builders.SETTINGS)
 
 
 def changed(found: records.JobInquiry, **fields: Any) -> records.JobInquiry:

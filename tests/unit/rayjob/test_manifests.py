@@ -30,6 +30,12 @@ MEANT = [
         "the shell gets a program of its own and each option as an argument, so it reads none",
     ),
     Difference(
+        "spec.*containers.ray-job-submitter.env.RAY_JOB_SESSION.*",
+        ANY,
+        ABSENT,
+        "a submitter of ours in the user's template submits to the written head only, too",
+    ),
+    Difference(
         "spec.*containers.ray-job-submitter.args.0",
         ANY,
         ELIDED,
@@ -256,7 +262,7 @@ def test_ray_gets_the_same_job_in_every_mode() -> None:
     )
     options, payload = submitter.parse(received(first(made)))
     assert payload == expected
-    assert (options.session, options.wait) == (given.SESSION, False)
+    assert (options.session, options.wait) == (None, False)  # the variable says it
 
 
 def test_who_relied_on_the_submitters_shell_may_have_it_back() -> None:
@@ -313,6 +319,7 @@ def test_what_the_users_template_says_stays() -> None:
         {"name": "PYTHONUNBUFFERED", "value": "1"},
         {"name": "RAY_DASHBOARD_ADDRESS", "value": given.DASHBOARD},
         {"name": "RAY_JOB_SUBMISSION_ID", "value": given.JOB_ID},
+        {"name": "RAY_JOB_SESSION", "value": given.SESSION},
     ]
     told = {
         **container,
@@ -345,13 +352,14 @@ SECRET = {
     "valueFrom": {"secretKeyRef": {"name": given.CLUSTER, "key": "auth_token"}},
 }
 MODE = {"name": "RAY_AUTH_MODE", "value": "token"}
+ONLY = {"name": "RAY_JOB_SESSION", "value": given.SESSION}
 
 
 def test_the_submitter_gets_rays_token() -> None:
-    assert first(submitting(on=given.cluster(**TOKEN)))["env"][3:] == [MODE, SECRET]
+    assert first(submitting(on=given.cluster(**TOKEN)))["env"][3:] == [MODE, SECRET, ONLY]
     spec = {**given.CLUSTER_SPEC, **TOKEN}
     assert beside(rayClusterSpec=spec)[1]["env"][3:] == [MODE, SECRET]
-    assert len(first(submitting())["env"]) == 3
+    assert first(submitting())["env"][3:] == [ONLY]
 
 
 def test_the_users_own_token_wins() -> None:
@@ -374,7 +382,8 @@ def test_where_kubernetes_vouches_the_submitter_gets_its_token() -> None:
     (container,) = pod["containers"]
     assert container["volumeMounts"] == [mount, auth.MOUNT]
     assert pod["volumes"] == [{"name": "v", "emptyDir": {}}, auth.volume()]
-    assert container["env"][3:] == [MODE, {"name": "RAY_ENABLE_K8S_TOKEN_AUTH", "value": "true"}]
+    vouched = {"name": "RAY_ENABLE_K8S_TOKEN_AUTH", "value": "true"}
+    assert container["env"][3:] == [MODE, vouched, ONLY]
 
 
 # Beside the head

@@ -96,7 +96,10 @@ def test_a_job_that_goes_waits_a_moment_for_ray_to_take_the_order() -> None:
 
 
 def test_a_head_that_does_not_answer_holds_nobody_up() -> None:
-    decided = planned(given.state(), given.seen(ray=given.silence()), metadata=GOING)
+    """Nor does a single question without an answer mean that none is heard."""
+    early = planned(given.state(), given.seen(ray=given.silence(1)), metadata=GOING)
+    assert (early.actions, early.events) == ((), ())
+    decided = planned(given.state(), given.seen(ray=given.silence(4)), metadata=GOING)
     assert decided.actions == RELEASED.actions
     (event,) = decided.events
     assert (event.type, event.reason) == ("Warning", "FailedToStopRayJob")
