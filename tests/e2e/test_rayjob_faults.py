@@ -13,10 +13,11 @@ from tests.support import kills, operators, ray, rayjobs, redis
 pytestmark = [pytest.mark.full, pytest.mark.usefixtures("operator")]
 MINUTE = timedelta(minutes=1)
 COUNTED = (
-    "exec 3<>/dev/tcp/redis/6379;"
-    r" printf 'AUTH pass\r\nINCR starts-{name}\r\n' >&3; head -c 6 <&3 >/dev/null;"
+    "bash -c 'exec 3<>/dev/tcp/redis/6379;"
+    r' printf "AUTH pass\r\nINCR starts-{name}\r\n" >&3; head -c 6 <&3 >/dev/null'
+    "';"
 )
-"""Bash that notes one start under a name, over Redis' inline protocol."""
+"""Notes one start under a name, over Redis' inline protocol; Ray's own shell has no /dev/tcp."""
 TIMEOUT = {"name": "RAYJOB_STATUS_CHECK_TIMEOUT_SECONDS", "value": "20"}
 SIGNAL_DASHBOARD = """
 import os, pathlib, signal, sys

@@ -67,7 +67,8 @@ def wait_phase(
         here = found.get("jobDeploymentStatus", "")
         if here == phase and (not job or found.get("jobStatus") == job):
             return found
-        if here in ENDED and phase in ENDED and here != phase:
+        is_over = (here in ENDED and phase in ENDED) or here in {"Complete", "Failed"}
+        if is_over and here != phase:
             raise clusters.TimedOut(f"RayJob {name} is {here}, not {phase}: {found}")
         return None
 
