@@ -24,7 +24,8 @@ SUBMISSION_DEADLINE = timedelta(seconds=15)
 LONGEST_ANSWER = 16 * 2**20
 LONGEST_REASON = 500
 JOBS = "/api/jobs/"
-STATUSES = frozenset({"PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"})
+ENDS = frozenset({"STOPPED", "SUCCEEDED", "FAILED"})
+STATUSES = ENDS | {"PENDING", "RUNNING"}
 _TAKEN = "already exists. Please use a different submission_id"
 
 

@@ -17,15 +17,13 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from ray_operator import errors, heads, records
+from ray_operator import dashboard, errors, heads, records
 
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 3.0
 """Between two questions; it grows by a tenth with each."""
 URGENT_PAUSE_SECONDS = 0.25
 LONGEST_ATTEMPT = timedelta(seconds=30)
 """More time than this between two failures was spent by somebody else."""
-ENDS = frozenset({"STOPPED", "SUCCEEDED", "FAILED"})
-
 _log = logging.getLogger(__name__)
 
 
@@ -138,7 +136,7 @@ class JobPollers:
             except errors.Refused as error:
                 refusal = str(error)
         if inquiry.stops and may_tell:
-            if info is not None and info.status not in ENDS:
+            if info is not None and info.status not in dashboard.ENDS:
                 await client.stop(inquiry.job_id)
             is_stopped = True
         elif inquiry.stops and session != inquiry.session:

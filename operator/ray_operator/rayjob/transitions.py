@@ -7,18 +7,37 @@ follows from two statuses, so that it is told once.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ray_operator import actions
+from ray_operator import actions, conditions
 from ray_operator.api import rayjob as api
+from ray_operator.api import vocabulary
 from ray_operator.rayjob import plan, retention
 from ray_operator.rayjob import state as states
 from ray_operator.rayjob.state import FINISHED, Phase, State
+
+Type = vocabulary.JobCondition
+Told = vocabulary.JobReason
 
 
 def events(job: api.RayJob, written: Mapping[str, Any]) -> Sequence[actions.Event]:
     """Return what is to be told of the status that was written."""
     last = written.get(plan.LAST_VALID_SPEC)
     spec = api.RayJobSpec.model_validate(last) if last else job.spec
-    return list(_events(spec, states.read(job.status), states.read(written)))
+    before, after = states.read(job.status), states.read(written)
+    found = [*_missing_cluster(spec, job.status, written)]
+    return [*found, *_events(spec, before, after)]
+
+
+def _missing_cluster(
+    spec: api.RayJobSpec, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[actions.Event]:
+    """Tell of a selected cluster that isn't there (any more)."""
+    was, now = (
+        conditions.find(conditions.read(each.get("conditions", ())), Type.CLUSTER_READY)
+        for each in (before, after)
+    )
+    is_told = was is not None and was.reason == Told.CLUSTER_NOT_FOUND
+    if spec.cluster_selector and now and now.reason == Told.CLUSTER_NOT_FOUND and not is_told:
+        yield _event("Warning", Told.CLUSTER_NOT_FOUND, "Validate", now.message)
 
 
 def _events(spec: api.RayJobSpec, before: State, after: State) -> Iterator[actions.Event]:

@@ -99,3 +99,26 @@ def test_the_last_valid_spec_is_the_one_that_counts() -> None:
     kept = plan.to_keep(given.rayjob(backoffLimit=4))
     (event,) = transitions.events(job, written | {plan.LAST_VALID_SPEC: kept})
     assert event.message.startswith("Attempt 1 of 5 failed")
+
+
+def test_a_selected_cluster_that_is_missing_is_told_of_once() -> None:
+    missing = {
+        "type": "RayClusterReady",
+        "status": "False",
+        "reason": "RayClusterNotFound",
+        "message": "RayCluster c doesn't exist",
+    }
+    before = states.manifest(given.begun())
+    after = {**before, "conditions": [missing]}
+    selector = {"ray.io/cluster": "c"}
+    told = transitions.events(given.rayjob(status=before, clusterSelector=selector), after)
+    assert told == [
+        actions.Event(
+            type="Warning",
+            reason="RayClusterNotFound",
+            action="Validate",
+            message="RayCluster c doesn't exist",
+        )
+    ]
+    assert not transitions.events(given.rayjob(status=after, clusterSelector=selector), after)
+    assert not transitions.events(given.rayjob(status=before), after)  # it is about to be made
