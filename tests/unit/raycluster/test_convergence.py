@@ -1,6 +1,7 @@
 """Every world becomes the wanted one, also when the operator dies in the middle."""
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -257,6 +258,19 @@ def test_a_head_that_submits_its_job_itself_is_never_followed_by_another() -> No
     end = worlds.converge(cluster, lost)
     assert end.observed.head_pods() == []
     assert end.status["head"] == whole.status["head"]
+    (head,) = whole.observed.head_pods()
+    ended_at = builders.NOW - timedelta(minutes=2)
+    for change in (
+        {"phase": "Failed"},
+        {"phase": "Failed", "deletion_at": builders.NOW},
+        {"deletion_at": ended_at},  # its node is gone
+        {"phase": "Failed", "reason": "Evicted"},
+    ):
+        broken = msgspec.structs.replace(head, **change)
+        around = dataclasses.replace(whole.observed, pods=(broken, *workers))
+        ending = dataclasses.replace(whole, observed=around, status=status)
+        assert not [each for each in worlds.decide(cluster, ending).actions if actions.makes(each)]
+        assert worlds.converge(cluster, ending).status["head"] == whole.status["head"]
 
 
 def test_every_child_is_controlled_by_the_cluster_and_found_by_its_labels() -> None:

@@ -111,6 +111,55 @@ def test_the_head_is_recorded_before_anything_is_submitted() -> None:
     assert (step.state, step.todo) == (RECORDED, ())
 
 
+def test_where_the_status_cannot_hold_the_head_an_annotation_does() -> None:
+    """CRDs of KubeRay's stay when its operator is replaced."""
+    around = dataclasses.replace(ANSWERING, keeps_head=False)
+    step = given.step(INITIALIZING, around)
+    assert step.state == given.after(RECORDED, head=None)
+    (patch,) = step.todo
+    assert isinstance(patch, actions.Patch)
+    annotations = {"ray-operator.io/head": f"{given.CLUSTER}/uid-head/{given.SESSION}"}
+    assert patch.change == {"metadata": {"annotations": annotations}}
+    status = states.manifest(step.state)
+    job = given.rayjob(metadata={"annotations": annotations}, status=status)
+    assert states.of(job) == RECORDED
+    assert given.made(given.step(states.of(job), around)) == [("Create", "Job")]
+    later = given.rayjob(
+        metadata={"annotations": annotations}, status={**status, "rayClusterName": "another"}
+    )
+    assert states.of(later).head is None
+
+
+def test_a_sidecar_s_deadline_waits_for_rays_word() -> None:
+    """The sidecar submits while the cluster is not ready yet, and no operator may have looked."""
+    running = records.Container(names.SUBMITTER, ready=True, state="running")
+    around = given.seen(
+        cluster=given.cluster(ready=False), pods=(given.beside(running),), submitter=None
+    )
+    late = STARTED + timedelta(minutes=5)
+    spec: dict[str, Any] = {"submissionMode": "SidecarMode", "preRunningDeadlineSeconds": 30}
+    silent = dataclasses.replace(around, ray=records.JobAnswer())
+    step = given.step(INITIALIZING, silent, now=late, **spec)
+    assert (step.state.phase, step.wait) == (Phase.INITIALIZING, timedelta(seconds=1))
+    told = dataclasses.replace(around, ray=given.answer(answered_at=late))
+    end = given.step(INITIALIZING, told, now=late, **spec).state
+    assert end.reason == Reason.PRE_RUNNING_DEADLINE_EXCEEDED
+
+
+def test_a_failed_attempt_leaves_no_submitter_that_could_still_submit() -> None:
+    lost = given.state(Phase.FAILED, reason=Reason.DEADLINE_EXCEEDED, ended_at=given.NOW)
+    unseen = given.after(lost, job_status="")
+    around = given.seen()
+    assert given.made(given.step(unseen, around)) == [("Delete", "Job")]
+    assert given.made(given.step(lost, around)) == []
+    over = given.seen(submitter=given.submitter(ended_at=given.NOW, is_finished=True))
+    assert given.made(given.step(unseen, over)) == []
+    own = {"spec": {"containers": [{"name": "mine", "command": ["ray", "job", "submit"]}]}}
+    gone = given.after(lost, reason=Reason.APP_FAILED)
+    step = given.step(gone, around, submitterPodTemplate=own)
+    assert given.made(step) == [("Delete", "Job")]
+
+
 def test_the_recorded_head_gets_a_submitter_of_its_own() -> None:
     step = given.step(RECORDED, ANSWERING)
     assert step.state == RECORDED
