@@ -34,7 +34,7 @@ check: install ## Format, lint, types, import layers, generated files, unit test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit -n 2
 
 .PHONY: unit
 unit: install ## The unit tests alone (ARGS="-k …" selects)
@@ -42,7 +42,8 @@ unit: install ## The unit tests alone (ARGS="-k …" selects)
 
 .PHONY: api
 api: install ## The tests on a bare API server (ARGS="-k …" selects)
-	$(BIN)/pytest tests/api $(ARGS)
+	$(LOCALCLUSTER) build kubernetes > /dev/null
+	$(BIN)/pytest tests/api -n 2 --dist loadfile $(ARGS)
 
 # A cluster of one's own: KUBECONFIG=… OPERATOR_IMAGE=… make e2e
 .PHONY: e2e
