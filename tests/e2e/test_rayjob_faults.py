@@ -120,7 +120,11 @@ def test_a_submitter_marked_complete_under_a_running_job(
     job = cluster.get("jobs", counting, "left") or {}
     change = {"conditions": told, "completionTime": now, "startTime": job["status"]["startTime"]}
     cluster.patch(
-        "jobs", counting, "left", {"status": {**change, "active": 0}}, subresource="status"
+        "jobs",
+        counting,
+        "left",
+        {"status": {**change, "active": 0, "ready": 0}},
+        subresource="status",
     )
     assert rayjobs.finished(cluster, counting, "left") == ("Complete", "SUCCEEDED", "")
     assert starts(cluster, counting, "left") == 1
