@@ -140,7 +140,12 @@ def test_a_deployment_is_waited_for(api: clusters.Cluster, tmp_path: Path) -> No
     with operators.running(api, tmp_path / "log", flag, environment=environment) as port:
         wait_logged(api, tmp_path / "log", "the Deployment kuberay/kuberay-operator is KubeRay's")
         what = "kubectl -n kuberay scale deployment kuberay-operator --replicas=0"
-        assert told(operators.get(health, "/readyz"), what) == (503, True)
+        api.wait(
+            lambda: told(operators.get(health, "/readyz"), what) == (503, True),
+            within=SOON,
+            what="said by the probe, once the caches are synced",
+            namespace="default",
+        )
         assert operators.get(health, "/healthz") == (200, "ok")
         assert "ray_operator_other_operators 1.0" in operators.get(port, "/metrics")[1]
 
