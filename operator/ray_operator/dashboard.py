@@ -24,8 +24,7 @@ SUBMISSION_DEADLINE = timedelta(seconds=15)
 LONGEST_ANSWER = 16 * 2**20
 LONGEST_REASON = 500
 JOBS = "/api/jobs/"
-ENDS = frozenset({"STOPPED", "SUCCEEDED", "FAILED"})
-STATUSES = ENDS | {"PENDING", "RUNNING"}
+STATUSES = records.JOB_ENDS | {"PENDING", "RUNNING"}
 _TAKEN = "already exists. Please use a different submission_id"
 
 

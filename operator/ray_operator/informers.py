@@ -200,8 +200,7 @@ class Informer(ListWatch[T]):
 
     def deleted(self, namespace: str, name: str, uid: str, answer: bytes) -> None:
         """Take in the API server's answer to our delete: the object as it terminates, or gone."""
-        stub = msgspec.json.decode(answer, type=wire.Stub)
-        if stub.metadata.uid == uid and stub.metadata.deletion_timestamp is not None:
+        if wire.terminates(answer, uid):
             self.written(answer)
         else:
             self.removed(namespace, name, uid)

@@ -10,6 +10,7 @@ Source: KubeRay 1.7, metrics of RayClusters and RayJobs.
 """
 
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import ClassVar, Generic, NamedTuple, TypeVar
@@ -143,11 +144,13 @@ class _Collector(registry.Collector, Generic[R]):
             rows = self._refreshed()
         return self._told(rows)
 
+    @abstractmethod
     def _row(self, data: bytes, before: R | None) -> R:
-        raise NotImplementedError
+        """Read a resource's JSON; `before` is its row of the last time. Raises `MsgspecError`."""
 
+    @abstractmethod
     def _told(self, rows: list[R]) -> Iterator[core.Metric]:
-        raise NotImplementedError
+        """Make metrics of the rows."""
 
     def _refreshed(self) -> list[R]:
         fresh: dict[records.Key, tuple[str, R]] = {}

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from ray_operator import dashboard, errors, heads, records
+from ray_operator import errors, heads, records
 
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 3.0
 """Between two questions; it grows by a tenth with each."""
@@ -136,7 +136,7 @@ class JobPollers:
             except errors.Refused as error:
                 refusal = str(error)
         if inquiry.stops and may_tell:
-            if info is not None and info.status not in dashboard.ENDS:
+            if info is not None and info.status not in records.JOB_ENDS:
                 await client.stop(inquiry.job_id)
             is_stopped = True
         elif inquiry.stops and session != inquiry.session:

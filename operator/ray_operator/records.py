@@ -361,6 +361,10 @@ class Inquiry(msgspec.Struct, frozen=True):
     drains: tuple[Drain, ...] = ()
 
 
+JOB_ENDS = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
+"""What Ray says last of a job."""
+
+
 class JobInfo(msgspec.Struct, frozen=True):
     """What Ray says of a job: `status` is PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
 

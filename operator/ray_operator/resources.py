@@ -165,8 +165,7 @@ class OfKind:
 
     def deleted(self, namespace: str, name: str, uid: str, answer: bytes) -> None:
         """Take in the API server's answer to a delete: the object as it terminates, or gone."""
-        metadata = msgspec.json.decode(answer, type=wire.Stub).metadata
-        if metadata.uid == uid and metadata.deletion_timestamp is not None:
+        if wire.terminates(answer, uid):
             self.written(namespace, answer)
         else:
             self.removed(namespace, name, uid)

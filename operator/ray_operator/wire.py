@@ -47,6 +47,12 @@ class Stub(msgspec.Struct):
     metadata: Metadata = msgspec.field(default_factory=Metadata)
 
 
+def terminates(answer: bytes, uid: str) -> bool:
+    """Tell by the answer to a delete whether that object is still there, on its way out."""
+    metadata = msgspec.json.decode(answer, type=Stub).metadata
+    return metadata.uid == uid and metadata.deletion_timestamp is not None
+
+
 class ListMetadata(msgspec.Struct, rename="camel"):
     """Metadata of a list."""
 

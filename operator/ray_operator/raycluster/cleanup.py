@@ -8,7 +8,7 @@ time whatever becomes of Redis, the options or the Job. Source: KubeRay 1.7, Red
 from datetime import datetime, timedelta
 from typing import Any
 
-from ray_operator import actions, names, records, settings
+from ray_operator import actions, finalizers, names, records, settings
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import containers, desired, fault_tolerance, metadata, turnover
 from ray_operator.raycluster import observed as seen
@@ -71,8 +71,8 @@ def hold(cluster: api.RayCluster, options: settings.Settings) -> actions.Plan | 
     wanted = options.redis_cleanup and fault_tolerance.uses_redis(cluster)
     if not wanted or FINALIZER in cluster.metadata.finalizers:
         return None
-    finalizers = [*cluster.metadata.finalizers, FINALIZER]
-    return actions.Plan(actions=(_patch(cluster, finalizers, HOLD),), requeue_after=timedelta())
+    added = finalizers.added(cluster, FINALIZER, of=records.RAYCLUSTERS, reasons=HOLD)
+    return actions.Plan(actions=(added,), requeue_after=timedelta())
 
 
 def plan(
@@ -82,9 +82,7 @@ def plan(
     deleted_at = cluster.metadata.deletion_timestamp
     if deleted_at is None or FINALIZER not in cluster.metadata.finalizers:
         return actions.Plan()
-    release = _patch(
-        cluster, [each for each in cluster.metadata.finalizers if each != FINALIZER], RELEASE
-    )
+    release = finalizers.removed(cluster, FINALIZER, of=records.RAYCLUSTERS, reasons=RELEASE)
     left = deleted_at + _timeout(cluster) - now
     if not options.redis_cleanup or not fault_tolerance.uses_redis(cluster):
         return actions.Plan(actions=(release,))
@@ -135,22 +133,6 @@ def _forced(cluster: api.RayCluster) -> actions.Event:
     )
     return actions.Event(
         type="Warning", reason="ForceDeletedStuckCluster", action="Cleanup", message=message
-    )
-
-
-def _patch(
-    cluster: api.RayCluster, finalizers: list[str], reasons: actions.Reasons
-) -> actions.Patch:
-    meta = cluster.metadata
-    # A list is replaced as a whole: another one's finalizer mustn't be lost.
-    change = {"finalizers": finalizers, "resourceVersion": meta.resource_version}
-    return actions.Patch(
-        resource=records.RAYCLUSTERS,
-        namespace=meta.namespace,
-        name=meta.name,
-        uid=meta.uid,
-        change={"metadata": change},
-        reasons=reasons,
     )
 
 

@@ -33,7 +33,7 @@ class Case:
         return self.spec.submission_mode
 
     @property
-    def submits_itself(self) -> bool:
+    def has_submitter(self) -> bool:
         """Tell whether something other than the operator submits and shows the output."""
         return self.mode in {"K8sJobMode", "SidecarMode"}
 

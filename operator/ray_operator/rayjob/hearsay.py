@@ -18,7 +18,7 @@ from ray_operator.api import vocabulary
 from ray_operator.raycluster import fault_tolerance
 from ray_operator.raycluster import observed as cluster_seen
 from ray_operator.rayjob.case import Case
-from ray_operator.rayjob.state import ENDS, Head, State
+from ray_operator.rayjob.state import Head, State
 
 MESSAGE_LENGTH = 4096
 """Of Ray's message, which ends in up to 20,000 characters of log."""
@@ -51,7 +51,7 @@ def heard(case: Case) -> State:
     elif not answer.error and answer.answered_at is not None:
         state = dataclasses.replace(state, unanswered_since=None)
     info = answer.info if is_own_life(case, state) else None
-    if info is None or info.status not in ENDS:
+    if info is None or info.status not in records.JOB_ENDS:
         info = _by_submitter(case) or info
     return state if info is None else _with(state, info)
 
@@ -114,7 +114,7 @@ def _survives(case: Case) -> bool:
 def _by_submitter(case: Case) -> records.JobInfo | None:
     """Return the end that a submitter has heard Ray tell."""
     for _, words in last_words(case):
-        if words.submission_id == case.state.job_id and words.status in ENDS:
+        if words.submission_id == case.state.job_id and words.status in records.JOB_ENDS:
             end = words.end_time
             return records.JobInfo(
                 status=words.status,

@@ -69,7 +69,7 @@ def _has_stopped(observed: Observed) -> bool:
 def _of_running(case: Case, head: records.RayHead) -> records.JobInquiry:
     state = case.state
     submits = case.mode == "HTTPMode" and state.head is not None and not state.job_status
-    is_left = case.submits_itself and case.observed.submitter_ended_at() is not None
+    is_left = case.has_submitter and case.observed.submitter_ended_at() is not None
     return _asked(
         head,
         state,

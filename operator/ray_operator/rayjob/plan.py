@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from ray_operator import actions, names, records, settings, validity
+from ray_operator import actions, finalizers, names, records, settings, validity
 from ray_operator.api import rayjob as api
 from ray_operator.api import vocabulary
 from ray_operator.api.rules import FieldError
@@ -44,10 +44,8 @@ def plan(
     invalid = tuple(rules.errors(job, options.feature_gates))
     events = validity.events(job, vocabulary.JobCondition.SPEC_VALID, invalid=invalid, warnings=())
     if not invalid and FINALIZER not in job.metadata.finalizers:
-        finalizers = [*job.metadata.finalizers, FINALIZER]
-        return actions.Plan(
-            actions=(_patch(job, finalizers, children.FINALIZER),), requeue_after=timedelta()
-        )
+        added = finalizers.added(job, FINALIZER, of=records.RAYJOBS, reasons=children.FINALIZER)
+        return actions.Plan(actions=(added,), requeue_after=timedelta())
     step = taken(job, observed, options=options, now=now, invalid=invalid)
     return actions.Plan(
         actions=step.todo,
@@ -119,8 +117,8 @@ def _farewell(job: api.RayJob, observed: Observed, now: datetime) -> actions.Pla
     waits = is_to_be_stopped(job) and not observed.is_cluster_going() and not is_heard
     if waits and left > timedelta():
         return actions.Plan(requeue_after=left)
-    finalizers = [each for each in job.metadata.finalizers if each != FINALIZER]
-    plan = actions.Plan(actions=(_patch(job, finalizers, children.RELEASE),))
+    release = finalizers.removed(job, FINALIZER, of=records.RAYJOBS, reasons=children.RELEASE)
+    plan = actions.Plan(actions=(release,))
     if observed.ray.error and is_to_be_stopped(job):
         return dataclasses.replace(plan, events=(_not_stopped(job, observed),))
     return plan
@@ -134,18 +132,4 @@ def _not_stopped(job: api.RayJob, observed: Observed) -> actions.Event:
     )
     return actions.Event(
         type="Warning", reason="FailedToStopRayJob", action="Delete", message=message
-    )
-
-
-def _patch(job: api.RayJob, finalizers: list[str], reasons: actions.Reasons) -> actions.Patch:
-    meta = job.metadata
-    # A list is replaced as a whole: another one's finalizer mustn't be lost.
-    change = {"finalizers": finalizers, "resourceVersion": meta.resource_version}
-    return actions.Patch(
-        resource=records.RAYJOBS,
-        namespace=meta.namespace,
-        name=meta.name,
-        uid=meta.uid,
-        change={"metadata": change},
-        reasons=reasons,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ray_operator import conditions, names
+from ray_operator import conditions, names, records
 from ray_operator.api import rayjob as api
 
 
@@ -34,8 +34,6 @@ class Phase(enum.StrEnum):
 
 FINISHED = frozenset({Phase.COMPLETE, Phase.FAILED})
 SUCCEEDED, FAILED, STOPPED = "SUCCEEDED", "FAILED", "STOPPED"
-ENDS = frozenset({SUCCEEDED, FAILED, STOPPED})
-"""Of `jobStatus`: what Ray says last of a job."""
 
 
 class Reason(enum.StrEnum):
@@ -91,7 +89,7 @@ class State:
     @property
     def is_ended(self) -> bool:
         """Tell whether Ray has said its last about the job."""
-        return self.job_status in ENDS
+        return self.job_status in records.JOB_ENDS
 
 
 def read(status: Mapping[str, Any]) -> State:

@@ -57,7 +57,7 @@ def look_again(case: Case, state: State) -> timedelta | None:
         moments.append(case.now + left)
     if case.mode == "InteractiveMode" and not state.job_status:
         moments.append(case.pre_running_deadline())
-    ended_at = _gave_up_at(case) if case.submits_itself and not state.is_ended else None
+    ended_at = _gave_up_at(case) if case.has_submitter and not state.is_ended else None
     if ended_at is not None and not state.job_status:
         moments.append(ended_at + ROUNDING)  # an answer that says the same again wakes nobody
     if ended_at is not None and case.options.rayjob_trusts_submitter:
@@ -124,7 +124,7 @@ def _unanswered(case: Case, state: State) -> State | None:
 
 def _left(case: Case, state: State) -> State | None:
     """Fail as the reference does, if an administrator wants that."""
-    ended_at = _completed_at(case) if case.submits_itself else None
+    ended_at = _completed_at(case) if case.has_submitter else None
     is_wanted = case.options.rayjob_trusts_submitter
     if not is_wanted or ended_at is None or case.now < ended_at + SUBMITTER_GRACE:
         return None
