@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
-from ray_operator import errors, records
+from ray_operator import errors, ray_records
 
 DEADLINE = timedelta(seconds=5)
 SUBMISSION_DEADLINE = timedelta(seconds=15)
@@ -24,7 +24,7 @@ SUBMISSION_DEADLINE = timedelta(seconds=15)
 LONGEST_ANSWER = 16 * 2**20
 LONGEST_REASON = 500
 JOBS = "/api/jobs/"
-STATUSES = records.JOB_ENDS | {"PENDING", "RUNNING"}
+STATUSES = ray_records.JOB_ENDS | {"PENDING", "RUNNING"}
 _TAKEN = "already exists. Please use a different submission_id"
 
 
@@ -84,7 +84,7 @@ class Dashboard:
         found: Version = _read(path, _checked(path, await self._send("GET", path)), Version)
         return found
 
-    async def job(self, job_id: str) -> records.JobInfo | None:
+    async def job(self, job_id: str) -> ray_records.JobInfo | None:
         """Return what Ray knows of a job; None when it doesn't know it."""
         path = JOBS + _quoted(job_id)
         answer = await self._send("GET", path)
@@ -93,7 +93,7 @@ class Dashboard:
         found: _Job = _read(path, _checked(path, answer), _Job)
         if found.status not in STATUSES:
             raise errors.Rejected(f"{path}: no status of a job: {found.status!r}")
-        return records.JobInfo(
+        return ray_records.JobInfo(
             status=found.status,
             message=found.message or "",
             started_at=_moment(found.start_time),

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 import grpc
 import grpc.aio
 
-from ray_operator import errors, records
+from ray_operator import errors, ray_records
 from ray_operator.protos import autoscaler_pb2 as pb
 
 SERVICE = "ray.rpc.autoscaler.AutoscalerStateService"
@@ -39,10 +39,10 @@ _NO_ANSWER = (
     grpc.StatusCode.CANCELLED,
 )
 _STATUS = {
-    pb.RUNNING: records.NodeStatus.RUNNING,
-    pb.DEAD: records.NodeStatus.DEAD,
-    pb.IDLE: records.NodeStatus.IDLE,
-    pb.DRAINING: records.NodeStatus.DRAINING,
+    pb.RUNNING: ray_records.NodeStatus.RUNNING,
+    pb.DEAD: ray_records.NodeStatus.DEAD,
+    pb.IDLE: ray_records.NodeStatus.IDLE,
+    pb.DRAINING: ray_records.NodeStatus.DRAINING,
 }
 
 
@@ -73,7 +73,7 @@ class Gcs:
         """Close the channel; calls in flight are cancelled."""
         await self._channel.close()
 
-    async def resource_state(self, *, within: timedelta = DEADLINE) -> records.ResourceState:
+    async def resource_state(self, *, within: timedelta = DEADLINE) -> ray_records.ResourceState:
         """Return all nodes, and those dead ones that the GCS remembers."""
         reply = await self._call(
             "GetClusterResourceState",
@@ -82,7 +82,7 @@ class Gcs:
             within=within,
         )
         nodes = reply.cluster_resource_state.node_states
-        return records.ResourceState(datetime.now(UTC), tuple(_node(each) for each in nodes))
+        return ray_records.ResourceState(datetime.now(UTC), tuple(_node(each) for each in nodes))
 
     async def drain(
         self, node_id: bytes, *, reason: Reason, message: str, deadline: datetime | None = None
@@ -124,11 +124,11 @@ class Gcs:
         return reply
 
 
-def _node(state: pb.NodeState) -> records.RayNode:
-    return records.RayNode(
+def _node(state: pb.NodeState) -> ray_records.RayNode:
+    return ray_records.RayNode(
         node_id=state.node_id,
         instance_id=state.instance_id,
-        status=_STATUS.get(state.status, records.NodeStatus.UNKNOWN),
+        status=_STATUS.get(state.status, ray_records.NodeStatus.UNKNOWN),
         idle=timedelta(milliseconds=state.idle_duration_ms),
         ip=state.node_ip_address,
     )

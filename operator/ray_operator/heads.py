@@ -8,7 +8,7 @@ credentials go to the API server and to Ray that asks Kubernetes who calls, and 
 from collections.abc import Callable, Mapping
 from ssl import SSLContext
 
-from ray_operator import credentials, dashboard, kube, records, wire
+from ray_operator import credentials, dashboard, kube, ray_records, records, wire
 from ray_operator.raycluster import auth
 
 Connect = Callable[[str, Mapping[str, str], SSLContext | bool], dashboard.Dashboard]
@@ -31,7 +31,7 @@ class Heads:
         self._connect = connect
         self._ssl = access.ssl_context() if is_proxied else None
 
-    async def dashboard(self, namespace: str, head: records.RayHead) -> dashboard.Dashboard:
+    async def dashboard(self, namespace: str, head: ray_records.RayHead) -> dashboard.Dashboard:
         """Return a client of the head's dashboard. Raises `KubeError`."""
         token = await self.token(namespace, head)
         if self._ssl is None:
@@ -45,7 +45,7 @@ class Heads:
         path = f"/api/v1/namespaces/{namespace}/services/{service}/proxy"
         return self._connect(self._access.server + path, headers, self._ssl)
 
-    async def token(self, namespace: str, head: records.RayHead) -> str | None:
+    async def token(self, namespace: str, head: ray_records.RayHead) -> str | None:
         """Return the token that lets us in; None where there is none (yet), or none is needed.
 
         Raises `KubeError`.

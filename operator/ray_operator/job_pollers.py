@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from ray_operator import errors, heads, records
+from ray_operator import errors, heads, ray_records, records
 
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 3.0
 """Between two questions; it grows by a tenth with each."""
@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 class _Poll:
     """One RayJob: what it wants, what was said, and the task that finds out."""
 
-    inquiry: records.JobInquiry
-    answer: records.JobAnswer = field(default_factory=records.JobAnswer)
+    inquiry: ray_records.JobInquiry
+    answer: ray_records.JobAnswer = field(default_factory=ray_records.JobAnswer)
     task: asyncio.Task[None] | None = None
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     pause_seconds: float = FIRST_PAUSE_SECONDS
@@ -54,18 +54,18 @@ class JobPollers:
         self._may_write = may_write
         self._polls: dict[records.Key, _Poll] = {}
 
-    def ask(self, key: records.Key, inquiry: records.JobInquiry | None) -> None:
+    def ask(self, key: records.Key, inquiry: ray_records.JobInquiry | None) -> None:
         """Take in what a RayJob wants from now on; never waits."""
         poll = self._polls.get(key)
         if inquiry is None:
             if poll is not None:
                 self._forget(key, poll)
             return
-        vain, tried_at = records.JobAnswer(), None
+        vain, tried_at = ray_records.JobAnswer(), None
         if poll is not None and _is_another(poll.inquiry, inquiry):
             if poll.answer.error and poll.inquiry.job_id == inquiry.job_id:
                 # Heads that come and go without a word add up to one silence.
-                vain = records.JobAnswer(error=poll.answer.error, in_vain=poll.answer.in_vain)
+                vain = ray_records.JobAnswer(error=poll.answer.error, in_vain=poll.answer.in_vain)
                 tried_at = poll.tried_at
             self._forget(key, poll)
             poll = None
@@ -78,10 +78,10 @@ class JobPollers:
         if poll.task is None or poll.task.done():
             poll.task = asyncio.create_task(self._follow(key, poll), name=f"job of {key}")
 
-    def answer(self, key: records.Key) -> records.JobAnswer:
+    def answer(self, key: records.Key) -> ray_records.JobAnswer:
         """Return what was said of the RayJob's job."""
         poll = self._polls.get(key)
-        return poll.answer if poll else records.JobAnswer()
+        return poll.answer if poll else ray_records.JobAnswer()
 
     async def close(self) -> None:
         """End all tasks and forget all answers."""
@@ -119,8 +119,8 @@ class JobPollers:
             await _pause(poll)
 
     async def _attempt(
-        self, key: records.Key, inquiry: records.JobInquiry, asked_at: datetime
-    ) -> records.JobAnswer:
+        self, key: records.Key, inquiry: ray_records.JobInquiry, asked_at: datetime
+    ) -> ray_records.JobAnswer:
         """Ask once, and do what is wanted of the head if it is the right one."""
         head, refusal, is_stopped = inquiry.head, "", False
         if not head.is_up:
@@ -136,12 +136,12 @@ class JobPollers:
             except errors.Refused as error:
                 refusal = str(error)
         if inquiry.stops and may_tell:
-            if info is not None and info.status not in records.JOB_ENDS:
+            if info is not None and info.status not in ray_records.JOB_ENDS:
                 await client.stop(inquiry.job_id)
             is_stopped = True
         elif inquiry.stops and session != inquiry.session:
             is_stopped = True  # what was to be stopped was lost with the head
-        return records.JobAnswer(
+        return ray_records.JobAnswer(
             answered_at=asked_at,
             session=session,
             pod_uid=head.pod_uid,
@@ -151,7 +151,7 @@ class JobPollers:
         )
 
 
-def _failed(poll: _Poll, error: str, started: float) -> records.JobAnswer:
+def _failed(poll: _Poll, error: str, started: float) -> ray_records.JobAnswer:
     """Return the answer after another attempt in vain, with the time that was spent."""
     since = started if poll.tried_at is None else poll.tried_at
     spent = min(timedelta(seconds=time.monotonic() - since), LONGEST_ATTEMPT)
@@ -159,12 +159,12 @@ def _failed(poll: _Poll, error: str, started: float) -> records.JobAnswer:
     return msgspec.structs.replace(poll.answer, error=error, in_vain=in_vain)
 
 
-def _is_another(before: records.JobInquiry, now: records.JobInquiry) -> bool:
+def _is_another(before: ray_records.JobInquiry, now: ray_records.JobInquiry) -> bool:
     """Tell whether what was said before doesn't count any more."""
     return before.job_id != now.job_id or before.head.pod_uid != now.head.pod_uid
 
 
-def _facts(answer: records.JobAnswer) -> tuple[object, ...]:
+def _facts(answer: ray_records.JobAnswer) -> tuple[object, ...]:
     """Return what of an answer could change a decision."""
     is_answered = answer.answered_at is not None
     return (

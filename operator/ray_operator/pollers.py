@@ -20,7 +20,7 @@ from datetime import timedelta
 
 import msgspec
 
-from ray_operator import errors, gcs, heads, records
+from ray_operator import errors, gcs, heads, ray_records, records
 
 STATE_PERIOD_SECONDS = 1.0
 """The GCS hears of its nodes' loads no more often."""
@@ -40,8 +40,8 @@ _log = logging.getLogger(__name__)
 class _Poll:
     """One cluster: what it wants, what was said, and the tasks that find out."""
 
-    inquiry: records.Inquiry
-    answer: records.RayAnswer = field(default_factory=records.RayAnswer)
+    inquiry: ray_records.Inquiry
+    answer: ray_records.RayAnswer = field(default_factory=ray_records.RayAnswer)
     learned: tuple[str, int] = ("", 0)
     version: asyncio.Task[None] | None = None
     state: asyncio.Task[None] | None = None
@@ -65,7 +65,7 @@ class Pollers:
         self._polls: dict[records.Key, _Poll] = {}
         self._learning = 0
 
-    def ask(self, key: records.Key, inquiry: records.Inquiry | None) -> None:
+    def ask(self, key: records.Key, inquiry: ray_records.Inquiry | None) -> None:
         """Take in what a cluster wants from now on; never waits."""
         poll = self._polls.get(key)
         if inquiry is None:
@@ -79,16 +79,16 @@ class Pollers:
             _stop(poll.version, poll.state)
             poll.version = poll.state = None
             is_same_pod = poll.inquiry.head.pod_uid == inquiry.head.pod_uid
-            poll.answer = records.RayAnswer(version=poll.answer.version if is_same_pod else "")
+            poll.answer = ray_records.RayAnswer(version=poll.answer.version if is_same_pod else "")
         if inquiry.drains != poll.inquiry.drains:
             poll.wakeup.set()
         poll.inquiry = inquiry
         self._start(key, poll)
 
-    def answer(self, key: records.Key) -> records.RayAnswer:
+    def answer(self, key: records.Key) -> ray_records.RayAnswer:
         """Return what the cluster's head has said."""
         poll = self._polls.get(key)
-        return poll.answer if poll else records.RayAnswer()
+        return poll.answer if poll else ray_records.RayAnswer()
 
     async def close(self) -> None:
         """End all tasks and forget all answers."""
@@ -111,7 +111,7 @@ class Pollers:
         elif poll.state is not None:
             _stop(poll.state)
             poll.state = None
-            poll.answer = records.RayAnswer(version=poll.answer.version)
+            poll.answer = ray_records.RayAnswer(version=poll.answer.version)
 
     async def _learn_version(self, key: records.Key, poll: _Poll) -> None:
         """Ask until the dashboard says it; ever more slowly, as long as a tenth of it took."""
@@ -133,7 +133,7 @@ class Pollers:
             poll.answer = msgspec.structs.replace(poll.answer, version=version)
             self._changed(key)
 
-    async def _version(self, key: records.Key, head: records.RayHead) -> str | None:
+    async def _version(self, key: records.Key, head: ray_records.RayHead) -> str | None:
         try:
             client = await self._heads.dashboard(key.namespace, head)
             return (await client.version()).ray_version
@@ -177,22 +177,22 @@ class Pollers:
         key: records.Key,
         poll: _Poll,
         *,
-        state: records.ResourceState | None = None,
+        state: ray_records.ResourceState | None = None,
         error: str = "",
     ) -> None:
         """Keep the answer; tell of it if it is of another kind, or nodes come closer to leaving."""
         before, drains = poll.answer, poll.inquiry.drains
-        poll.answer = records.RayAnswer(version=before.version, state=state, error=error)
+        poll.answer = ray_records.RayAnswer(version=before.version, state=state, error=error)
         if _facts(before, drains) != _facts(poll.answer, drains):
             self._changed(key)
 
-    async def _drain(self, client: gcs.Gcs, poll: _Poll, state: records.ResourceState) -> bool:
+    async def _drain(self, client: gcs.Gcs, poll: _Poll, state: ray_records.ResourceState) -> bool:
         """Drain the nodes that shall leave and don't yet; tell whether there were any."""
         now = time.monotonic()
         todo = []
         for drain in poll.inquiry.drains:
             node = state.life_of(drain.pod)
-            if node is None or node.status is records.NodeStatus.DRAINING:
+            if node is None or node.status is ray_records.NodeStatus.DRAINING:
                 continue
             if now - poll.told_at.get(node.node_id, -TELL_AGAIN_SECONDS) >= TELL_AGAIN_SECONDS:
                 todo.append((drain, node))
@@ -205,10 +205,10 @@ class Pollers:
         return bool(todo)
 
 
-async def _drain(client: gcs.Gcs, drain: records.Drain, node: records.RayNode) -> None:
+async def _drain(client: gcs.Gcs, drain: ray_records.Drain, node: ray_records.RayNode) -> None:
     """Drain one node: at once if it is idle, else once it has finished its work."""
     why = f"Pod {drain.pod.name} is to be removed"
-    if node.status is records.NodeStatus.IDLE:
+    if node.status is ray_records.NodeStatus.IDLE:
         refused = await client.drain(node.node_id, reason=gcs.Reason.IDLE, message=why)
         if refused is None:
             return
@@ -217,7 +217,9 @@ async def _drain(client: gcs.Gcs, drain: records.Drain, node: records.RayNode) -
     )
 
 
-def _facts(answer: records.RayAnswer, drains: Iterable[records.Drain]) -> tuple[object, ...]:
+def _facts(
+    answer: ray_records.RayAnswer, drains: Iterable[ray_records.Drain]
+) -> tuple[object, ...]:
     """Return what of an answer could change a decision about the Pods that go."""
     if answer.state is None:
         return (None, bool(answer.error))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ray_operator import errors, gcs, names, records
+from ray_operator import errors, gcs, names, ray_records
 from tests.support import audit as audits
 from tests.support import cluster as clusters
 from tests.support import operators, ray
@@ -151,7 +151,7 @@ async def test_a_real_gcs_is_understood_and_understands(story: Story) -> None:
             for name, pod in story.workers().items():
                 assert len(living[name].node_id) == 28
                 assert living[name].ip == pod["status"]["podIP"]
-                assert living[name].status is records.NodeStatus.IDLE
+                assert living[name].status is ray_records.NodeStatus.IDLE
                 assert living[name].idle > timedelta()
             unknown = bytes(28)
             assert await client.drain(unknown, reason=gcs.Reason.IDLE, message="test") is None
@@ -196,7 +196,7 @@ def test_a_task_is_finished_before_its_worker_goes_even_if_the_operator_dies(
         head = ray.head(story.cluster, story.namespace, story.name)
         with story.cluster.forwarded(story.namespace, head, 6379) as port:
             story.cluster.wait(
-                lambda: _status(port, worker) is records.NodeStatus.RUNNING,
+                lambda: _status(port, worker) is ray_records.NodeStatus.RUNNING,
                 within=MINUTE,
                 what="the worker busy",
                 namespace=story.namespace,
@@ -230,10 +230,10 @@ def test_a_task_is_finished_before_its_worker_goes_even_if_the_operator_dies(
     assert ended < deletion.at < datetime.fromisoformat(marked)
 
 
-def _status(port: int, worker: str) -> records.NodeStatus:
+def _status(port: int, worker: str) -> ray_records.NodeStatus:
     """Return what Ray says of the worker's node, through a forwarded port."""
 
-    async def ask() -> records.ResourceState:
+    async def ask() -> ray_records.ResourceState:
         client = gcs.Gcs("127.0.0.1", port)
         try:
             return await client.resource_state()

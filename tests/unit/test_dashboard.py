@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from ray_operator import dashboard, errors, records
+from ray_operator import dashboard, errors, ray_records
 
 MISSING = {"kind": "Status", "apiVersion": "v1", "code": 404, "message": 'services "x" not found'}
 
@@ -80,7 +80,7 @@ def version(client: dashboard.Dashboard) -> Awaitable[Any]:
 async def test_a_job_is_read(ray: Served) -> None:
     server, client = ray
     server.says(200, {"status": "RUNNING", "start_time": 1500, "message": None, "job_id": None})
-    assert await client.job("a/b c") == records.JobInfo(
+    assert await client.job("a/b c") == ray_records.JobInfo(
         status="RUNNING", started_at=datetime(1970, 1, 1, 0, 0, 1, 500000, tzinfo=UTC)
     )
     assert server.asked == [("GET", "/api/jobs/a%2Fb%20c", b"")]
@@ -93,7 +93,7 @@ async def test_an_answer_that_comes_in_pieces_is_read_to_its_end(ray: Served) ->
     message = "x" * 300_000
     server.pieces = 7
     server.says(200, {"message": message, "status": "FAILED", "end_time": 2000})
-    assert await client.job("id") == records.JobInfo(
+    assert await client.job("id") == ray_records.JobInfo(
         status="FAILED", message=message, ended_at=datetime.fromtimestamp(2, UTC)
     )
 
@@ -129,7 +129,7 @@ async def test_a_status_that_no_job_has_is_no_answer(ray: Served, status: Any) -
 async def test_these_are_all_statuses(ray: Served, status: str) -> None:
     server, client = ray
     server.says(200, {"status": status})
-    assert await client.job("id") == records.JobInfo(status)
+    assert await client.job("id") == ray_records.JobInfo(status)
 
 
 @pytest.mark.parametrize("call", [job, submit, stop, version])

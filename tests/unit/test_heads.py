@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from ray_operator import credentials, dashboard, kube, records
+from ray_operator import credentials, dashboard, kube, ray_records, records
 from ray_operator import heads as ways
 
-HEAD = records.RayHead(
+HEAD = ray_records.RayHead(
     pod_uid="uid",
     restarts=0,
     is_up=True,
@@ -55,7 +55,9 @@ async def dialled(
         connect=connect,
         is_proxied=is_proxied,
     )
-    head = records.RayHead(**{**{f: getattr(HEAD, f) for f in HEAD.__struct_fields__}, **fields})
+    head = ray_records.RayHead(
+        **{**{f: getattr(HEAD, f) for f in HEAD.__struct_fields__}, **fields}
+    )
     await way.dashboard("ns1", head)
     ((url, headers, tls),) = found
     return url, headers, isinstance(tls, ssl.SSLContext)
@@ -115,6 +117,6 @@ async def test_the_secret_is_read_where_the_head_is_and_only_if_it_is_needed() -
     )
     await way.dashboard("ns1", HEAD)
     assert secrets.asked == []
-    head = records.RayHead("uid", 0, True, "h", 0, 8265, token_secret="demo")
+    head = ray_records.RayHead("uid", 0, True, "h", 0, 8265, token_secret="demo")
     assert await way.token("ns2", head) == "secret"
     assert secrets.asked == [(records.SECRETS, "ns2", "demo")]

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from ray_operator import credentials, dashboard, job_pollers, kube, records
+from ray_operator import credentials, dashboard, job_pollers, kube, ray_records, records
 from ray_operator import heads as ways
 
 KEY = records.Key("RayJob", "ns1", "job")
@@ -111,15 +111,15 @@ class Asking:
         )
 
     async def told(
-        self, until: Callable[[records.JobAnswer], bool], key: records.Key = KEY
-    ) -> records.JobAnswer:
+        self, until: Callable[[ray_records.JobAnswer], bool], key: records.Key = KEY
+    ) -> ray_records.JobAnswer:
         """Wait until a change is told that makes the answer so."""
         async with asyncio.timeout(SOON_SECONDS):
             while not until(answer := self.pollers.answer(key)):
                 await self.changed.get()
         return answer
 
-    async def asked(self, ray: Ray, times: int = 4) -> records.JobAnswer:
+    async def asked(self, ray: Ray, times: int = 4) -> ray_records.JobAnswer:
         """Wait until Ray was asked again so many times; return the answer then."""
         until = ray.asked + times
         async with asyncio.timeout(SOON_SECONDS):
@@ -158,13 +158,13 @@ async def nobody_asks() -> None:
 
 def inquiry(
     port: int, *, pod_uid: str = "uid", is_up: bool = True, **fields: Any
-) -> records.JobInquiry:
-    head = records.RayHead(pod_uid, 0, is_up, "127.0.0.1", 0, port)
+) -> ray_records.JobInquiry:
+    head = ray_records.RayHead(pod_uid, 0, is_up, "127.0.0.1", 0, port)
     given: dict[str, Any] = {"job_id": "id", "session": "session_1"}
-    return records.JobInquiry(head=head, **(given | fields))
+    return ray_records.JobInquiry(head=head, **(given | fields))
 
 
-def is_answered(answer: records.JobAnswer) -> bool:
+def is_answered(answer: ray_records.JobAnswer) -> bool:
     return answer.answered_at is not None and not answer.error
 
 
@@ -177,11 +177,11 @@ async def test_what_ray_says_is_told_with_the_life_and_the_pod_that_said_it(
     answer = await heads.told(is_answered)
     assert answer.answered_at is not None
     assert before <= answer.answered_at <= datetime.now(UTC)
-    assert answer == records.JobAnswer(
+    assert answer == ray_records.JobAnswer(
         answered_at=answer.answered_at,
         session="session_1",
         pod_uid="uid",
-        info=records.JobInfo("RUNNING"),
+        info=ray_records.JobInfo("RUNNING"),
     )
 
 
@@ -204,7 +204,7 @@ async def test_a_job_is_submitted_to_the_written_life_and_just_once(
 ) -> None:
     heads.pollers.ask(KEY, inquiry(ray.port, submission=PAYLOAD))
     answer = await heads.told(lambda answer: answer.info is not None)
-    assert answer.info == records.JobInfo("PENDING")
+    assert answer.info == ray_records.JobInfo("PENDING")
     await heads.asked(ray)
     assert ray.started == ["id"]
 
@@ -315,7 +315,7 @@ async def test_a_black_hole_costs_nobody_else(heads: Asking, ray: Ray) -> None:
         await heads.told(is_answered)
         await heads.asked(ray, 20)
         assert hole.asked == 1
-        assert heads.pollers.answer(OTHER) == records.JobAnswer()
+        assert heads.pollers.answer(OTHER) == ray_records.JobAnswer()
         heads.pollers.ask(OTHER, None)
 
 
@@ -358,7 +358,7 @@ async def test_another_job_or_pod_begins_with_nothing_known(heads: Asking, ray: 
     assert heads.pollers.answer(KEY) == known
     for job_id, pod_uid in (("another", "uid"), ("another", "another")):
         heads.pollers.ask(KEY, inquiry(ray.port, job_id=job_id, pod_uid=pod_uid))
-        assert heads.pollers.answer(KEY) == records.JobAnswer()
+        assert heads.pollers.answer(KEY) == ray_records.JobAnswer()
         await heads.told(is_answered)
 
 
@@ -379,5 +379,5 @@ async def test_who_wants_nothing_more_costs_nothing(heads: Asking, ray: Ray) -> 
     await heads.told(is_answered)
     heads.pollers.ask(KEY, None)
     heads.pollers.ask(OTHER, None)
-    assert heads.pollers.answer(KEY) == records.JobAnswer()
+    assert heads.pollers.answer(KEY) == ray_records.JobAnswer()
     await nobody_asks()

@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from ray_operator import credentials, dashboard, errors, gcs, kube, pollers, records
+from ray_operator import credentials, dashboard, errors, gcs, kube, pollers, ray_records, records
 from ray_operator import heads as ways
 from ray_operator.protos import autoscaler_pb2 as pb
 from tests.unit import builders
@@ -103,7 +103,7 @@ class Asking:
             may_write=lambda: may_write,
         )
 
-    async def told(self, until: Callable[[records.RayAnswer], bool]) -> records.RayAnswer:
+    async def told(self, until: Callable[[ray_records.RayAnswer], bool]) -> ray_records.RayAnswer:
         """Wait until a change is told that makes the answer so."""
         async with asyncio.timeout(SOON_SECONDS):
             while not until(answer := self.pollers.answer(KEY)):
@@ -125,14 +125,14 @@ def tasks() -> list[str]:
     return [each for each in found if each.startswith(("version of", "state of"))]
 
 
-def inquiry(port: int, *drains: records.Pod, **head: Any) -> records.Inquiry:
+def inquiry(port: int, *drains: records.Pod, **head: Any) -> ray_records.Inquiry:
     given: dict[str, Any] = {"pod_uid": "uid", "restarts": 0, "is_up": True, "host": "127.0.0.1"}
     given |= {"gcs_port": port, "dashboard_port": 0}
     until = builders.NOW + timedelta(seconds=30)
-    return records.Inquiry(
-        head=records.RayHead(**(given | head)),
+    return ray_records.Inquiry(
+        head=ray_records.RayHead(**(given | head)),
         asks_state=True,
-        drains=tuple(records.Drain(pod, until) for pod in drains),
+        drains=tuple(ray_records.Drain(pod, until) for pod in drains),
     )
 
 
@@ -150,10 +150,10 @@ async def test_the_state_is_told_as_it_is(heads: Asking, server: Server) -> None
     answer = await heads.told(lambda answer: answer.state is not None)
     assert answer.state is not None
     assert answer.state.nodes == (
-        records.RayNode(
+        ray_records.RayNode(
             node_id=b"uid-w-0",
             instance_id="w-0",
-            status=records.NodeStatus.IDLE,
+            status=ray_records.NodeStatus.IDLE,
             idle=timedelta(seconds=1.5),
             ip="10.0.0.1",
         ),
@@ -232,10 +232,10 @@ async def test_a_head_where_nobody_listens_is_told_of_and_delays_no_other(
 
 async def test_the_version_is_asked_until_it_is_known_and_then_no_more() -> None:
     starting = Asking(dashboard_failures=1)
-    quiet = records.Inquiry(head=inquiry(1, dashboard_port=8265).head)
+    quiet = ray_records.Inquiry(head=inquiry(1, dashboard_port=8265).head)
     starting.pollers.ask(KEY, quiet)
     answer = await starting.told(lambda answer: bool(answer.version))
-    assert answer == records.RayAnswer(version="2.46.0")
+    assert answer == ray_records.RayAnswer(version="2.46.0")
     starting.pollers.ask(KEY, quiet)
     await asyncio.sleep(0)
     assert tasks() == []
@@ -244,21 +244,21 @@ async def test_the_version_is_asked_until_it_is_known_and_then_no_more() -> None
 
 async def test_the_version_stands_while_ray_starts_anew_in_its_pod(heads: Asking) -> None:
     head = inquiry(1, dashboard_port=8265).head
-    heads.pollers.ask(KEY, records.Inquiry(head=head))
+    heads.pollers.ask(KEY, ray_records.Inquiry(head=head))
     known = await heads.told(lambda answer: bool(answer.version))
     down = inquiry(1, dashboard_port=8265, restarts=1, is_up=False).head
-    heads.pollers.ask(KEY, records.Inquiry(head=down))
+    heads.pollers.ask(KEY, ray_records.Inquiry(head=down))
     assert heads.pollers.answer(KEY) == known
     another = inquiry(1, dashboard_port=8265, pod_uid="another", is_up=False).head
-    heads.pollers.ask(KEY, records.Inquiry(head=another))
-    assert heads.pollers.answer(KEY) == records.RayAnswer()
+    heads.pollers.ask(KEY, ray_records.Inquiry(head=another))
+    assert heads.pollers.answer(KEY) == ray_records.RayAnswer()
 
 
 async def test_who_wants_nothing_more_costs_nothing(heads: Asking, server: Server) -> None:
     heads.pollers.ask(KEY, inquiry(server.port))
     await heads.told(lambda answer: answer.state is not None)
-    heads.pollers.ask(KEY, records.Inquiry(head=inquiry(server.port).head))
-    assert heads.pollers.answer(KEY) == records.RayAnswer()
+    heads.pollers.ask(KEY, ray_records.Inquiry(head=inquiry(server.port).head))
+    assert heads.pollers.answer(KEY) == ray_records.RayAnswer()
     async with asyncio.timeout(SOON_SECONDS):
         while tasks():  # noqa: ASYNC110 - it closes its connection
             await asyncio.sleep(0.01)

@@ -4,7 +4,7 @@ Owns: the inquiry of one pass. Does not own: asking (`pollers`), or the marks on
 Invariant: what it says of drains follows from the Pods alone, so that whoever leads next goes on.
 """
 
-from ray_operator import actions, records
+from ray_operator import actions, ray_records, records
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import auth, drain, plan, rayparams
 from ray_operator.raycluster import observed as seen
@@ -12,7 +12,7 @@ from ray_operator.raycluster import observed as seen
 
 def inquiry(
     cluster: api.RayCluster, observed: seen.Observed, decided: actions.Plan
-) -> records.Inquiry | None:
+) -> ray_records.Inquiry | None:
     """Return what is wanted after a pass that decided so; None: nothing, of nobody."""
     left_alone = cluster.metadata.deletion_timestamp or plan.is_paused(cluster)
     if left_alone or not plan.is_ours(cluster) or decided.invalid:
@@ -22,22 +22,22 @@ def inquiry(
     if pod is None:
         return None
     drains = (
-        records.Drain(worker, until)
+        ray_records.Drain(worker, until)
         for worker in observed.worker_pods()
         if worker.deletion_at is None and (until := drain.deadline(worker)) is not None
     )
-    return records.Inquiry(
+    return ray_records.Inquiry(
         head=_head(cluster, pod),
         asks_state=decided.asks_ray,
         drains=tuple(drains),
     )
 
 
-def _head(cluster: api.RayCluster, pod: records.Pod) -> records.RayHead:
+def _head(cluster: api.RayCluster, pod: records.Pod) -> ray_records.RayHead:
     params = cluster.spec.head_group_spec.ray_start_params
     has_dashboard = params.get("include-dashboard", "").lower() != "false"
     ray = pod.ray()
-    return records.RayHead(
+    return ray_records.RayHead(
         pod_uid=pod.uid,
         restarts=ray.restarts if ray else 0,
         is_up=seen.has_ray(pod),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ray_operator import names, records, settings
+from ray_operator import names, ray_records, records, settings
 from ray_operator.api import raycluster as api
 
 
@@ -26,7 +26,7 @@ class Observed:
     services: tuple[records.Service, ...] = ()
     others: tuple[records.Meta, ...] = ()
     jobs: tuple[records.Job, ...] = ()
-    ray: records.RayAnswer = field(default_factory=records.RayAnswer)
+    ray: ray_records.RayAnswer = field(default_factory=ray_records.RayAnswer)
     events: Mapping[str, tuple[records.PodEvent, ...]] = field(default_factory=dict)
     former: tuple[records.Pod, ...] = ()
     around: records.Surroundings = field(default_factory=records.Surroundings)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ray_operator import actions, records, settings
+from ray_operator import actions, ray_records, records, settings
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import drain, turnover
 from ray_operator.raycluster import observed as seen
@@ -90,7 +90,7 @@ def _works(replica: Replica) -> bool:
 
 
 def _kindness(
-    replica: Replica, state: records.ResourceState | None
+    replica: Replica, state: ray_records.ResourceState | None
 ) -> tuple[bool, bool, bool, timedelta, int, float, str]:
     """Order by what a loss costs: nothing to those that don't work yet, little to idle ones.
 
@@ -107,14 +107,16 @@ def _kindness(
     )
 
 
-def _idle(replica: Replica, state: records.ResourceState | None) -> timedelta:
+def _idle(replica: Replica, state: ray_records.ResourceState | None) -> timedelta:
     """Return how long all of the replica has been idle; zero if any of it has work, or may have."""
     if state is None:
         return timedelta()
     nodes = [state.life_of(pod) for pod in replica]
     return min(
         (
-            timedelta() if node is None or node.status is not records.NodeStatus.IDLE else node.idle
+            timedelta()
+            if node is None or node.status is not ray_records.NodeStatus.IDLE
+            else node.idle
             for node in nodes
         ),
         default=timedelta(),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ray_operator import conditions, records
+from ray_operator import conditions, ray_records, records
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import vocabulary
 from ray_operator.raycluster import fault_tolerance
@@ -51,7 +51,7 @@ def heard(case: Case) -> State:
     elif not answer.error and answer.answered_at is not None:
         state = dataclasses.replace(state, unanswered_since=None)
     info = answer.info if is_own_life(case, state) else None
-    if info is None or info.status not in records.JOB_ENDS:
+    if info is None or info.status not in ray_records.JOB_ENDS:
         info = _by_submitter(case) or info
     return state if info is None else _with(state, info)
 
@@ -111,12 +111,12 @@ def _survives(case: Case) -> bool:
     return cluster is not None and fault_tolerance.is_on(cluster)
 
 
-def _by_submitter(case: Case) -> records.JobInfo | None:
+def _by_submitter(case: Case) -> ray_records.JobInfo | None:
     """Return the end that a submitter has heard Ray tell."""
     for _, words in last_words(case):
-        if words.submission_id == case.state.job_id and words.status in records.JOB_ENDS:
+        if words.submission_id == case.state.job_id and words.status in ray_records.JOB_ENDS:
             end = words.end_time
-            return records.JobInfo(
+            return ray_records.JobInfo(
                 status=words.status,
                 message=words.message,
                 started_at=case.state.ray_started_at,
@@ -132,7 +132,7 @@ def _read(message: str) -> LastWords:
         return LastWords(error=message.strip())
 
 
-def _with(state: State, info: records.JobInfo) -> State:
+def _with(state: State, info: ray_records.JobInfo) -> State:
     return dataclasses.replace(
         state,
         job_status=info.status,

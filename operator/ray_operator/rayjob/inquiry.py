@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ray_operator import actions, records, settings
+from ray_operator import actions, ray_records, settings
 from ray_operator.api import rayjob as api
 from ray_operator.raycluster import auth
 from ray_operator.raycluster import observed as cluster_seen
@@ -28,7 +28,7 @@ def inquiry(
     decided: actions.Plan,
     *,
     options: settings.Settings,
-) -> records.JobInquiry | None:
+) -> ray_records.JobInquiry | None:
     """Return what is wanted after a pass that decided so; None: nothing, of nobody."""
     state = states.of(job)
     address = state.dashboard_url
@@ -66,7 +66,7 @@ def _has_stopped(observed: Observed) -> bool:
     return answer.is_stopped and is_over and not answer.error
 
 
-def _of_running(case: Case, head: records.RayHead) -> records.JobInquiry:
+def _of_running(case: Case, head: ray_records.RayHead) -> ray_records.JobInquiry:
     state = case.state
     submits = case.mode == "HTTPMode" and state.head is not None and not state.job_status
     is_left = case.has_submitter and case.observed.submitter_ended_at() is not None
@@ -79,14 +79,14 @@ def _of_running(case: Case, head: records.RayHead) -> records.JobInquiry:
 
 
 def _asked(
-    head: records.RayHead,
+    head: ray_records.RayHead,
     state: State,
     *,
     stops: bool = False,
     payload: Mapping[str, Any] | None = None,
     is_urgent: bool = False,
-) -> records.JobInquiry:
-    return records.JobInquiry(
+) -> ray_records.JobInquiry:
+    return ray_records.JobInquiry(
         head=head,
         job_id=state.job_id,
         session=state.head.session if state.head else "",
@@ -96,12 +96,12 @@ def _asked(
     )
 
 
-def _head(observed: Observed, address: str) -> records.RayHead:
+def _head(observed: Observed, address: str) -> ray_records.RayHead:
     """Return the head to ask; one that isn't there doesn't answer, which is to be noticed."""
     cluster, pod = observed.cluster, observed.head()
     ray = pod.ray() if pod else None
     host, _, port = address.rpartition(":")
-    return records.RayHead(
+    return ray_records.RayHead(
         pod_uid=pod.uid if pod else "",
         restarts=ray.restarts if ray else 0,
         is_up=pod is not None and cluster_seen.has_ray(pod),

@@ -8,7 +8,7 @@ the cluster may be somebody else's, if the RayJob selects one.
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ray_operator import names, records
+from ray_operator import names, ray_records, records
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.raycluster import observed as cluster_seen
 
@@ -30,7 +30,7 @@ class Observed:
     submitter_pods: tuple[records.Pod, ...] = ()
     service: records.Service | None = None
     keeps_head: bool = True
-    ray: records.JobAnswer = field(default_factory=records.JobAnswer)
+    ray: ray_records.JobAnswer = field(default_factory=ray_records.JobAnswer)
 
     def head(self) -> records.Pod | None:
         """Return the head Pod that lives, or else ends; None when there is none."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ray_operator import conditions, names, records
+from ray_operator import conditions, names, ray_records
 from ray_operator.api import rayjob as api
 
 
@@ -89,7 +89,7 @@ class State:
     @property
     def is_ended(self) -> bool:
         """Tell whether Ray has said its last about the job."""
-        return self.job_status in records.JOB_ENDS
+        return self.job_status in ray_records.JOB_ENDS
 
 
 def read(status: Mapping[str, Any]) -> State:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ray_operator import actions, names, records
+from ray_operator import actions, names, ray_records, records
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import drain, turnover
 from ray_operator.raycluster import observed as seen
@@ -25,17 +25,17 @@ def marked(pod: records.Pod, until: str = "2026-01-01T12:00:30Z") -> records.Pod
     return msgspec.structs.replace(pod, annotations={names.DRAINING_ANNOTATION: until})
 
 
-def node(pod: records.Pod, status: records.NodeStatus) -> records.RayNode:
-    return records.RayNode(node_id=pod.uid.encode(), instance_id=pod.name, status=status)
+def node(pod: records.Pod, status: ray_records.NodeStatus) -> ray_records.RayNode:
+    return ray_records.RayNode(node_id=pod.uid.encode(), instance_id=pod.name, status=status)
 
 
-def answer(*nodes: records.RayNode) -> records.RayAnswer:
-    return records.RayAnswer(state=records.ResourceState(builders.NOW, nodes))
+def answer(*nodes: ray_records.RayNode) -> ray_records.RayAnswer:
+    return ray_records.RayAnswer(state=ray_records.ResourceState(builders.NOW, nodes))
 
 
 def dismissed(
     *replicas: list[records.Pod],
-    ray: records.RayAnswer | None = None,
+    ray: ray_records.RayAnswer | None = None,
     heads: tuple[records.Pod, ...] = (HEAD,),
     cluster: api.RayCluster = CLUSTER,
     now: datetime = builders.NOW,
@@ -44,7 +44,7 @@ def dismissed(
     pods = (*heads, *(pod for replica in replicas for pod in replica))
     return drain.dismiss(
         cluster,
-        seen.Observed(pods=pods, ray=ray or records.RayAnswer()),
+        seen.Observed(pods=pods, ray=ray or ray_records.RayAnswer()),
         replicas,
         why=WHY,
         options=dataclasses.replace(builders.SETTINGS, **options),
@@ -119,9 +119,9 @@ def test_a_pod_without_ray_goes_at_once(fields: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "status", [each for each in records.NodeStatus if each is not records.NodeStatus.DEAD]
+    "status", [each for each in ray_records.NodeStatus if each is not ray_records.NodeStatus.DEAD]
 )
-def test_a_pod_whose_node_lives_waits(status: records.NodeStatus) -> None:
+def test_a_pod_whose_node_lives_waits(status: ray_records.NodeStatus) -> None:
     pod = marked(WORKER)
     assert dismissed([pod], ray=answer(node(pod, status))) == actions.Plan(
         requeue_after=drain.LOOK_AGAIN, asks_ray=True
@@ -130,19 +130,19 @@ def test_a_pod_whose_node_lives_waits(status: records.NodeStatus) -> None:
 
 def test_a_pod_goes_once_its_node_is_dead_or_unknown_to_ray() -> None:
     pod = marked(WORKER)
-    assert dismissed([pod], ray=answer(node(pod, records.NodeStatus.DEAD))) == deletion(pod)
-    assert dismissed([pod], ray=answer(node(HEAD, records.NodeStatus.IDLE))) == deletion(pod)
+    assert dismissed([pod], ray=answer(node(pod, ray_records.NodeStatus.DEAD))) == deletion(pod)
+    assert dismissed([pod], ray=answer(node(HEAD, ray_records.NodeStatus.IDLE))) == deletion(pod)
 
 
 def test_a_later_life_of_the_same_pod_counts() -> None:
     pod = marked(WORKER)
-    lives = [node(pod, records.NodeStatus.DEAD), node(pod, records.NodeStatus.IDLE)]
+    lives = [node(pod, ray_records.NodeStatus.DEAD), node(pod, ray_records.NodeStatus.IDLE)]
     assert dismissed([pod], ray=answer(*lives)).actions == ()
 
 
 def test_a_node_that_has_no_name_is_known_by_its_address() -> None:
     pod = marked(WORKER)
-    nameless = msgspec.structs.replace(node(pod, records.NodeStatus.IDLE), instance_id="")
+    nameless = msgspec.structs.replace(node(pod, ray_records.NodeStatus.IDLE), instance_id="")
     here = msgspec.structs.replace(nameless, ip=pod.ip)
     elsewhere = msgspec.structs.replace(nameless, ip="10.9.9.9")
     assert dismissed([pod], ray=answer(here)).actions == ()
@@ -151,8 +151,8 @@ def test_a_node_that_has_no_name_is_known_by_its_address() -> None:
 
 def test_the_deadline_ends_all_waiting() -> None:
     pod = marked(WORKER)
-    working = answer(node(pod, records.NodeStatus.DRAINING))
-    silent = records.RayAnswer(error="no answer")
+    working = answer(node(pod, ray_records.NodeStatus.DRAINING))
+    silent = ray_records.RayAnswer(error="no answer")
     for ray in (working, silent):
         assert dismissed([pod], ray=ray, now=UNTIL - MOMENT).actions == ()
         assert dismissed([pod], ray=ray, now=UNTIL) == deletion(pod)
@@ -190,8 +190,8 @@ def test_the_hosts_of_a_replica_are_marked_and_go_together() -> None:
     first = dismissed(HOSTS)
     assert first.actions == tuple(mark(pod, "2026-01-01T12:00:30Z") for pod in HOSTS)
     going = [marked(pod) for pod in HOSTS]
-    dead = [node(pod, records.NodeStatus.DEAD) for pod in going]
-    busy = node(going[0], records.NodeStatus.DRAINING)
+    dead = [node(pod, ray_records.NodeStatus.DEAD) for pod in going]
+    busy = node(going[0], ray_records.NodeStatus.DRAINING)
     assert dismissed(going, ray=answer(busy, *dead[1:])).actions == ()
     assert dismissed(going, ray=answer(*dead)) == deletion(*going)
 

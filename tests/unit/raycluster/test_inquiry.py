@@ -6,14 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from ray_operator import actions, names, records
+from ray_operator import actions, names, ray_records, records
 from ray_operator.api import raycluster as api
 from ray_operator.api import rules
 from ray_operator.raycluster import inquiry
 from ray_operator.raycluster import observed as seen
 from tests.unit import builders
 
-HEAD = records.RayHead(
+HEAD = ray_records.RayHead(
     pod_uid="uid-demo-head-aaaaa",
     restarts=0,
     is_up=True,
@@ -29,7 +29,7 @@ def wanted(
     *pods: records.Pod,
     cluster: api.RayCluster | None = None,
     decided: actions.Plan = NOTHING,
-) -> records.Inquiry | None:
+) -> ray_records.Inquiry | None:
     return inquiry.inquiry(cluster or builders.raycluster(), seen.Observed(pods=pods), decided)
 
 
@@ -39,7 +39,7 @@ def with_head(**params: Any) -> api.RayCluster:
 
 
 def test_a_quiet_cluster_wants_the_version_alone() -> None:
-    assert wanted(builders.pod(), builders.worker()) == records.Inquiry(head=HEAD)
+    assert wanted(builders.pod(), builders.worker()) == ray_records.Inquiry(head=HEAD)
 
 
 def test_marked_workers_are_to_leave_until_their_deadline() -> None:
@@ -48,8 +48,8 @@ def test_marked_workers_are_to_leave_until_their_deadline() -> None:
     gone = builders.worker("w-1", annotations=mark, deletion_at=builders.NOW)
     found = wanted(builders.pod(), going, gone, decided=actions.Plan(asks_ray=True))
     until = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
-    assert found == records.Inquiry(
-        head=HEAD, asks_state=True, drains=(records.Drain(going, until),)
+    assert found == ray_records.Inquiry(
+        head=HEAD, asks_state=True, drains=(ray_records.Drain(going, until),)
     )
 
 
@@ -87,7 +87,7 @@ def test_a_head_whose_ray_starts_anew_is_another_life_of_the_same_pod() -> None:
     ray = records.Container("ray-head", restarts=2, state="waiting")
     found = wanted(builders.pod(containers=(ray,)))
     down = msgspec.structs.replace(HEAD, restarts=2, is_up=False)
-    assert found == records.Inquiry(head=down)
+    assert found == ray_records.Inquiry(head=down)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ray_operator import actions, names, records
+from ray_operator import actions, names, ray_records, records
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import observed as seen
@@ -23,10 +23,10 @@ def decide(
     *pods: records.Pod,
     service: bool = True,
     head_service: records.Service | None = None,
-    ray: records.RayAnswer | None = None,
+    ray: ray_records.RayAnswer | None = None,
 ) -> actions.Plan:
     services = (head_service or builders.head_service(),) if service else ()
-    observed = seen.Observed(pods=pods, services=services, ray=ray or records.RayAnswer())
+    observed = seen.Observed(pods=pods, services=services, ray=ray or ray_records.RayAnswer())
     return plan.plan(cluster, observed, builders.SETTINGS, builders.NOW)
 
 
@@ -202,7 +202,9 @@ def test_scale_in_takes_what_costs_least() -> None:
     names_in_order = []
     for replicas in (4, 3, 2, 1):
         cluster = builders.raycluster(groups=[builders.group(replicas=replicas)])
-        decided = decide(cluster, builders.pod(), *workers, ray=records.RayAnswer(error="silent"))
+        decided = decide(
+            cluster, builders.pod(), *workers, ray=ray_records.RayAnswer(error="silent")
+        )
         names_in_order.append([name for _, name in told(decided)])
     assert names_in_order == [
         ["unscheduled"],

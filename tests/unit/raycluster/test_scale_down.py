@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ray_operator import actions, names, records
+from ray_operator import actions, names, ray_records, records
 from ray_operator.raycluster import drain, plan
 from ray_operator.raycluster import observed as seen
 from tests.unit import builders
@@ -14,10 +14,10 @@ from tests.unit import builders
 WORKERS = [builders.worker(f"w-{n}", index=n) for n in range(4)]
 
 
-def idle(pod: records.Pod, seconds: int) -> records.RayNode:
+def idle(pod: records.Pod, seconds: int) -> ray_records.RayNode:
     """Build the Pod's node: it has worked until so many seconds ago, or (0) works."""
-    status = records.NodeStatus.IDLE if seconds else records.NodeStatus.RUNNING
-    return records.RayNode(
+    status = ray_records.NodeStatus.IDLE if seconds else ray_records.NodeStatus.RUNNING
+    return ray_records.RayNode(
         node_id=pod.uid.encode(),
         instance_id=pod.name,
         status=status,
@@ -34,11 +34,11 @@ def decide(
 ) -> actions.Plan:
     """Plan for workers that have been idle so long; without any, Ray hasn't answered."""
     nodes = tuple(idle(pod, since) for pod, since in zip(workers, idles, strict=False))
-    state = records.ResourceState(builders.NOW, nodes) if idles else None
+    state = ray_records.ResourceState(builders.NOW, nodes) if idles else None
     observed = seen.Observed(
         pods=(*heads, *workers),
         services=(builders.head_service(),),
-        ray=records.RayAnswer(state=state, error=error),
+        ray=ray_records.RayAnswer(state=state, error=error),
     )
     cluster = builders.raycluster(groups=[builders.group(**group)])
     return plan.plan(cluster, observed, builders.SETTINGS, builders.NOW)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ray_operator import actions, records
+from ray_operator import actions, ray_records, records
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster import plan, status, versions
@@ -15,7 +15,7 @@ def world(runs: str, *, head: records.Pod | None = None) -> seen.Observed:
     return seen.Observed(
         pods=(head or builders.pod(), builders.worker(index=0)),
         services=(builders.head_service(),),
-        ray=records.RayAnswer(version=runs),
+        ray=ray_records.RayAnswer(version=runs),
     )
 
 
@@ -106,7 +106,7 @@ def test_what_was_said_stands_while_an_operator_that_starts_does_not_know() -> N
 
 
 def test_without_a_head_nothing_is_said() -> None:
-    observed = seen.Observed(ray=records.RayAnswer(version="2.46.0"))
+    observed = seen.Observed(ray=ray_records.RayAnswer(version="2.46.0"))
     assert said(before(2), observed) is None
 
 

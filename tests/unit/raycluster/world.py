@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ray_operator import actions, names, records, wire, wire_pods
+from ray_operator import actions, names, ray_records, records, wire, wire_pods
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import observed as seen
 from ray_operator.raycluster import plan, status
@@ -91,17 +91,17 @@ class World:
     def told(self, *, asked: bool) -> "World":
         """Let Ray answer if it was asked: marked Pods' nodes have left by then, others work."""
         nodes = tuple(
-            records.RayNode(
+            ray_records.RayNode(
                 node_id=pod.uid.encode(),
                 instance_id=pod.name,
-                status=records.NodeStatus.DEAD
+                status=ray_records.NodeStatus.DEAD
                 if names.DRAINING_ANNOTATION in pod.annotations
-                else records.NodeStatus.RUNNING,
+                else ray_records.NodeStatus.RUNNING,
             )
             for pod in self.observed.pods
         )
-        state = records.ResourceState(builders.NOW, nodes) if asked else None
-        observed = dataclasses.replace(self.observed, ray=records.RayAnswer(state=state))
+        state = ray_records.ResourceState(builders.NOW, nodes) if asked else None
+        observed = dataclasses.replace(self.observed, ray=ray_records.RayAnswer(state=state))
         return dataclasses.replace(self, observed=observed)
 
     def _create(self, action: actions.Create | actions.Apply) -> "World":

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ray_operator import names, records, settings
+from ray_operator import names, ray_records, records, settings
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import rayjob as api
 from ray_operator.rayjob import decide, observed, plan
@@ -141,12 +141,12 @@ def service(cluster_name: str = CLUSTER) -> records.Service:
     )
 
 
-def info(status: str = "RUNNING", **fields: Any) -> records.JobInfo:
+def info(status: str = "RUNNING", **fields: Any) -> ray_records.JobInfo:
     """Build what Ray says of the job."""
-    return records.JobInfo(status, **fields)
+    return ray_records.JobInfo(status, **fields)
 
 
-def answer(status: str = "", **fields: Any) -> records.JobAnswer:
+def answer(status: str = "", **fields: Any) -> ray_records.JobAnswer:
     """Build an answer of this moment; without a status Ray doesn't know the job."""
     given: dict[str, Any] = {
         "answered_at": NOW,
@@ -154,10 +154,10 @@ def answer(status: str = "", **fields: Any) -> records.JobAnswer:
         "pod_uid": "uid-head",
         "info": info(status) if status else None,
     }
-    return records.JobAnswer(**(given | fields))
+    return ray_records.JobAnswer(**(given | fields))
 
 
-def silence(seconds: float = 1.0, **fields: Any) -> records.JobAnswer:
+def silence(seconds: float = 1.0, **fields: Any) -> ray_records.JobAnswer:
     """Build an answer that didn't come, for as long as that."""
     return answer("RUNNING", error="no answer", in_vain=timedelta(seconds=seconds), **fields)
 
@@ -231,7 +231,7 @@ def made(taken: Step) -> list[tuple[str, str]]:
 
 def ended(
     status: str, *, at: datetime = NOW - timedelta(seconds=1), **fields: Any
-) -> records.JobAnswer:
+) -> ray_records.JobAnswer:
     """Build an answer that the job has ended."""
     return answer(info=info(status, ended_at=at), **fields)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ray_operator import actions, conditions, names, records, settings
+from ray_operator import actions, conditions, names, ray_records, records, settings
 from ray_operator.rayjob import decide, observed, plan, removal
 from ray_operator.rayjob import state as states
 from ray_operator.rayjob.case import Step
@@ -20,7 +20,7 @@ RUNNING, INITIALIZING, UNSEEN = given.RUNNING, given.begun(), given.UNSEEN
 OVER, EXCEEDED = given.OVER, given.EXCEEDED
 HEAD = Head(pod_uid="uid-head", session=given.SESSION)
 RECORDED = given.begun(head=HEAD, dashboard_url=given.DASHBOARD)
-UP = given.seen(submitter=None, service=None, ray=records.JobAnswer())
+UP = given.seen(submitter=None, service=None, ray=ray_records.JobAnswer())
 ANSWERING = given.seen(submitter=None, service=None, ray=given.answer())
 SELECTED: dict[str, Any] = {
     "clusterSelector": {names.CLUSTER_LABEL: given.CLUSTER},
@@ -86,7 +86,7 @@ def test_a_selected_cluster_is_waited_for() -> None:
 def test_a_cluster_that_is_not_ready_or_goes_is_waited_for() -> None:
     going = given.cluster(metadata={"deletionTimestamp": "2026-01-01T12:00:00Z"})
     for cluster in (given.cluster(ready=False), going):
-        around = given.seen(cluster=cluster, submitter=None, ray=records.JobAnswer())
+        around = given.seen(cluster=cluster, submitter=None, ray=ray_records.JobAnswer())
         assert given.step(INITIALIZING, around) == Step(state=INITIALIZING)
 
 
@@ -138,7 +138,7 @@ def test_a_sidecar_s_deadline_waits_for_rays_word() -> None:
     )
     late = STARTED + timedelta(minutes=5)
     spec: dict[str, Any] = {"submissionMode": "SidecarMode", "preRunningDeadlineSeconds": 30}
-    silent = dataclasses.replace(around, ray=records.JobAnswer())
+    silent = dataclasses.replace(around, ray=ray_records.JobAnswer())
     step = given.step(INITIALIZING, silent, now=late, **spec)
     assert (step.state.phase, step.wait) == (Phase.INITIALIZING, timedelta(seconds=1))
     told = dataclasses.replace(around, ray=given.answer(answered_at=late))
@@ -191,7 +191,7 @@ def test_once_there_is_a_submitter_the_attempt_runs() -> None:
 def test_no_deadline_ends_an_attempt_of_which_only_ray_knows_the_end() -> None:
     """The operator made the Job and ended, and comes back after the deadline."""
     late = STARTED + timedelta(hours=1)
-    around = given.seen(ray=records.JobAnswer())
+    around = given.seen(ray=ray_records.JobAnswer())
     spec: dict[str, Any] = {"activeDeadlineSeconds": 60, "preRunningDeadlineSeconds": 30}
     assert given.step(RECORDED, around, now=late, **spec).state.phase is Phase.RUNNING
 
@@ -201,7 +201,7 @@ def test_a_submitter_beside_the_head_may_be_faster_than_the_cluster() -> None:
         cluster=given.cluster(ready=False),
         pods=(given.beside(given.ended_container()),),
         submitter=None,
-        ray=records.JobAnswer(),
+        ray=ray_records.JobAnswer(),
     )
     step = given.step(INITIALIZING, around, submissionMode="SidecarMode")
     assert step.state == given.after(
@@ -220,7 +220,7 @@ def test_a_sidecar_s_job_that_runs_before_the_cluster_is_ready_is_followed() -> 
         cluster=cluster.model_copy(update={"status": status}),
         pods=(),
         submitter=None,
-        ray=records.JobAnswer(),
+        ray=ray_records.JobAnswer(),
     )
     step = given.step(INITIALIZING, lost, submissionMode="SidecarMode")
     assert step.state.phase is Phase.RUNNING
@@ -264,7 +264,7 @@ def test_an_attempt_that_comes_to_nothing_ends_in_time(
     spec: dict[str, Any], reason: Reason, text: str
 ) -> None:
     around = given.seen(cluster=given.cluster(ready=False), submitter=None)
-    around = dataclasses.replace(around, ray=records.JobAnswer())
+    around = dataclasses.replace(around, ray=ray_records.JobAnswer())
     assert given.step(INITIALIZING, around, **spec).state == given.failed(
         INITIALIZING, reason, text
     )
@@ -389,7 +389,7 @@ AFTER = {Phase.SUSPENDING: Phase.SUSPENDED, Phase.RETRYING: Phase.NEW}
 @pytest.mark.parametrize("phase", GOING)
 def test_all_of_an_attempt_is_removed_before_it_is_forgotten(phase: Phase) -> None:
     before = given.state(phase, failed=1, teardown_since=NOW)
-    step = given.step(before, given.seen(ray=records.JobAnswer()))
+    step = given.step(before, given.seen(ray=ray_records.JobAnswer()))
     assert step.state == before
     assert given.made(step) == [("Delete", "RayCluster"), ("Delete", "Job")]
     pods = given.seen(cluster=None, submitter=None, pods=(given.head(),))

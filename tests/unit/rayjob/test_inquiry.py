@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from ray_operator import names, records
+from ray_operator import names, ray_records
 from ray_operator.rayjob import inquiry, observed, plan, submission
 from ray_operator.rayjob import state as states
 from ray_operator.rayjob.state import Phase, Reason, State
 from tests.unit import builders
 from tests.unit.rayjob import given
 
-HEAD = records.RayHead(
+HEAD = ray_records.RayHead(
     pod_uid="uid-head",
     restarts=0,
     is_up=True,
@@ -21,7 +21,7 @@ HEAD = records.RayHead(
     dashboard_port=8265,
     service=f"{given.CLUSTER}-head-svc",
 )
-ASKED = records.JobInquiry(head=HEAD, job_id=given.JOB_ID, session=given.SESSION)
+ASKED = ray_records.JobInquiry(head=HEAD, job_id=given.JOB_ID, session=given.SESSION)
 UNSEEN = given.state(job_status="")
 LATE = given.state(Phase.FAILED, reason=Reason.DEADLINE_EXCEEDED, ended_at=given.NOW)
 GOING = {"deletionTimestamp": "2026-01-01T12:00:00Z"}
@@ -33,16 +33,16 @@ def asked(
     *,
     metadata: dict[str, Any] | None = None,
     **spec: Any,
-) -> records.JobInquiry | None:
+) -> ray_records.JobInquiry | None:
     job = given.rayjob(metadata=metadata, status=states.manifest(before), **spec)
     around = given.seen() if around is None else around
     decided = plan.plan(job, around, builders.SETTINGS, given.NOW)
     return inquiry.inquiry(job, around, decided, options=builders.SETTINGS)
 
 
-def changed(found: records.JobInquiry, **fields: Any) -> records.JobInquiry:
+def changed(found: ray_records.JobInquiry, **fields: Any) -> ray_records.JobInquiry:
     kept = {field: getattr(found, field) for field in found.__struct_fields__}
-    return records.JobInquiry(**{**kept, **fields})
+    return ray_records.JobInquiry(**{**kept, **fields})
 
 
 @pytest.mark.parametrize(

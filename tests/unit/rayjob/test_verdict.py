@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ray_operator import records
+from ray_operator import ray_records, records
 from ray_operator.rayjob.case import Step
 from ray_operator.rayjob.state import Phase, Reason
 from tests.unit import builders
@@ -83,13 +83,13 @@ def test_a_deadline_ends_a_job_of_which_ray_says_after_it_that_it_runs() -> None
 @pytest.mark.parametrize(
     "ray",
     [
-        records.JobAnswer(),
+        ray_records.JobAnswer(),
         given.answer("RUNNING", answered_at=NOW - timedelta(milliseconds=1)),
         given.silence(299),
     ],
     ids=["none", "older", "silence"],
 )
-def test_no_deadline_ends_a_job_of_which_nobody_asked_since(ray: records.JobAnswer) -> None:
+def test_no_deadline_ends_a_job_of_which_nobody_asked_since(ray: ray_records.JobAnswer) -> None:
     step = given.step(RUNNING, given.seen(ray=ray), now=NOW + timedelta(milliseconds=1), **OVER)
     assert step.state.phase is Phase.RUNNING
     assert step.wait == SECOND
@@ -201,7 +201,7 @@ def test_a_submitter_that_somebody_removed_is_made_anew_if_ray_knows_nothing() -
         ("Create", "Job")
     ]
     for around in (
-        given.seen(submitter=None, ray=records.JobAnswer()),
+        given.seen(submitter=None, ray=ray_records.JobAnswer()),
         given.seen(submitter=None, ray=given.silence(info=None)),
         given.seen(submitter=None),
         given.seen(submitter=None, submitter_pods=(given.submitter_pod(),), ray=given.answer()),
@@ -349,7 +349,7 @@ def test_with_fault_tolerance_a_new_head_goes_on_with_the_job() -> None:
     for ray in (
         given.answer("RUNNING", pod_uid="uid-head-2"),
         given.answer("RUNNING", pod_uid="uid-head-2", session="session_2"),
-        records.JobAnswer(),
+        ray_records.JobAnswer(),
         given.silence(),
     ):
         around = given.seen(cluster=FT, pods=other, ray=ray)

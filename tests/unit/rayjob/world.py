@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ray_operator import actions, job_pollers, names, records, settings
+from ray_operator import actions, job_pollers, names, ray_records, records, settings
 from ray_operator.api import rayjob as api
 from ray_operator.rayjob import inquiry, observed, plan, status, transitions
 from ray_operator.rayjob import state as states
@@ -39,9 +39,9 @@ class World(Surroundings):
         self.writes = 0
         self.told: list[str] = []
         self.phases: list[str] = []
-        self.answer = records.JobAnswer()
+        self.answer = ray_records.JobAnswer()
         self._polls_every = polls_every
-        self._inquiry: records.JobInquiry | None = None
+        self._inquiry: ray_records.JobInquiry | None = None
         self._polled_at = self.now
         self._tried_at: datetime | None = None
         self._seen: object = None
@@ -168,7 +168,7 @@ class World(Surroundings):
                 self._polled_at = self.now
                 self._poll(wanted)
 
-    def _poll(self, wanted: records.JobInquiry) -> None:
+    def _poll(self, wanted: ray_records.JobInquiry) -> None:
         """Answer as a poller would."""
         head = self._head(self.state.cluster)
         is_silent = self.now < self.silent_until
@@ -187,18 +187,18 @@ class World(Surroundings):
         found = table.get(wanted.job_id)
         if wanted.stops and is_written and found and found.ended_at is None:
             found.status, found.ended_at = "STOPPED", self.now
-        self.answer = records.JobAnswer(
+        self.answer = ray_records.JobAnswer(
             answered_at=self.now,
             session=head.session,
             pod_uid=wanted.head.pod_uid,
-            info=records.JobInfo(found.status, ended_at=found.ended_at) if found else None,
+            info=ray_records.JobInfo(found.status, ended_at=found.ended_at) if found else None,
             is_stopped=wanted.stops,
         )
 
-    def _ask(self, wanted: records.JobInquiry | None) -> None:
+    def _ask(self, wanted: ray_records.JobInquiry | None) -> None:
         before = self._inquiry
         if wanted is None or before is None or job_pollers._is_another(before, wanted):
-            self.answer, self._tried_at = records.JobAnswer(), None
+            self.answer, self._tried_at = ray_records.JobAnswer(), None
         self._inquiry = wanted
 
     def _facts(self) -> object:
