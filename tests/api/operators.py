@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from tests.support import apiserver
@@ -57,3 +58,26 @@ def counted(port: int, metric: str, labels: str = "") -> float:
     text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
     lines = (line for line in text.splitlines() if line.startswith(metric) and labels in line)
     return sum(float(line.split()[-1]) for line in lines)
+
+
+def passes(port: int) -> float:
+    """Count the passes made over objects."""
+    return counted(port, "controller_runtime_reconcile_total")
+
+
+def writes(port: int, *verbs: str) -> float:
+    """Count the writes sent, events among them: those by these HTTP methods, or all."""
+    wanted = verbs or ("POST", "PUT", "PATCH", "DELETE")
+    return sum(counted(port, "rest_client_requests_total", f'method="{verb}"') for verb in wanted)
+
+
+def wait_quiet(api: clusters.Cluster, port: int) -> None:
+    """Wait until neither a pass nor a write follows another."""
+    seen: list[tuple[float, float]] = []
+
+    def is_quiet() -> bool:
+        seen.append((passes(port), writes(port)))
+        return len(seen) > 2 and len(set(seen[-3:])) == 1
+
+    within = timedelta(seconds=30)
+    api.wait(is_quiet, within=within, what="an idle operator", namespace="default")

@@ -44,10 +44,6 @@ class Run(NamedTuple):
     patches_later: float
 
 
-def requests(port: int, method: str) -> float:
-    return operators.counted(port, "rest_client_requests_total", f'method="{method}"')
-
-
 def is_adopted(api: clusters.Cluster, each: Adopted) -> bool:
     found = api.get("rayclusters", each.namespace, each.name)
     assert found is not None
@@ -68,9 +64,9 @@ def measured(api: clusters.Cluster, port: int, adopted: dict[str, Adopted]) -> R
 
     def is_quiet() -> bool:
         nonlocal quiet
-        before, quiet = quiet, requests(port, "PATCH")
+        before, quiet = quiet, operators.writes(port, "PATCH")
         time.sleep(2)
-        return before == quiet == requests(port, "PATCH")
+        return before == quiet == operators.writes(port, "PATCH")
 
     api.wait(is_quiet, within=MINUTE, what="no more writes", namespace="default")
     passes = operators.counted(port, "controller_runtime_reconcile_total")
@@ -84,10 +80,10 @@ def measured(api: clusters.Cluster, port: int, adopted: dict[str, Adopted]) -> R
         namespace="default",
     )
     return Run(
-        requests(port, "POST"),
-        requests(port, "DELETE"),
+        operators.writes(port, "POST"),
+        operators.writes(port, "DELETE"),
         quiet,
-        requests(port, "PATCH") - quiet,
+        operators.writes(port, "PATCH") - quiet,
     )
 
 

@@ -123,14 +123,6 @@ def wait_logged(api: clusters.Cluster, log: Path, text: str) -> None:
     api.wait(lambda: text in log.read_text(), within=SOON, what=what, namespace="default")
 
 
-def written(port: int) -> float:
-    """Count the operator's writes, its events among them."""
-    verbs = ("POST", "PUT", "PATCH", "DELETE")
-    return sum(
-        operators.counted(port, "rest_client_requests_total", f'method="{verb}"') for verb in verbs
-    )
-
-
 def test_a_deployment_is_waited_for(api: clusters.Cluster, tmp_path: Path) -> None:
     api.apply(deployment(), "kuberay")
     api.apply(example.manifest("RayCluster", {}, name="demo"), "default")
@@ -157,17 +149,18 @@ def test_a_deployment_is_waited_for(api: clusters.Cluster, tmp_path: Path) -> No
         events = api.wait(both, within=timedelta(minutes=1), what="events", namespace="default")
         regarded = {each["involvedObject"]["kind"] for each in events if what in each["message"]}
         assert regarded == {"Pod", "RayCluster"}
-        assert written(port) == 2, "the events"
+        assert operators.writes(port) == 2, "the events"
         assert not made(api, "demo")
 
         api.kubectl("-n", "kuberay", "scale", "deployment", "kuberay-operator", "--replicas=0")
         assert wait_made(api, "demo") < 10
         assert operators.get(health, "/readyz") == (200, "ok")
 
-        before, count = len(api.list("pods", "default")), written(port) + 1
+        operators.wait_quiet(api, port)
+        before, count = len(api.list("pods", "default")), operators.writes(port) + 1
         api.kubectl("-n", "kuberay", "scale", "deployment", "kuberay-operator", "--replicas=1")
         api.wait(
-            lambda: written(port) == count,
+            lambda: operators.writes(port) == count,
             within=SOON,
             what="the event about our Pod",
             namespace="default",
@@ -175,7 +168,7 @@ def test_a_deployment_is_waited_for(api: clusters.Cluster, tmp_path: Path) -> No
         api.apply(example.manifest("RayCluster", {}, name="late"), "default")
         time.sleep(5)  # for nothing to happen
         assert not made(api, "late")
-        assert written(port) == count
+        assert operators.writes(port) == count
         assert len(api.list("pods", "default")) == before
         api.kubectl("-n", "kuberay", "delete", "deployment", "kuberay-operator")
         assert wait_made(api, "late") < 10

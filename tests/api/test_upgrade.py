@@ -71,22 +71,6 @@ def cluster(api: clusters.Cluster, name: str) -> example.Json:
     return found
 
 
-def wait_quiet(api: clusters.Cluster, port: int) -> tuple[float, float]:
-    """Wait until no pass follows another; return how many there were, and how many patches."""
-    seen: list[tuple[float, float]] = []
-
-    def is_quiet() -> tuple[float, float] | None:
-        passes = operators.counted(port, "controller_runtime_reconcile_total")
-        seen.append(
-            (passes, operators.counted(port, "rest_client_requests_total", 'method="PATCH"'))
-        )
-        return seen[-1] if len(seen) > 2 and len(set(seen[-3:])) == 1 else None
-
-    return api.wait(
-        is_quiet, within=timedelta(seconds=30), what="an idle operator", namespace="default"
-    )
-
-
 def wait_pods(api: clusters.Cluster, name: str, count: int) -> None:
     api.wait(
         lambda: len(api.list("pods", "default", labels=f"ray.io/cluster={name}")) == count,
@@ -111,15 +95,17 @@ def test_with_older_crds_the_operator_works_and_says_so(
             namespace="default",
         )
         # What can't be stored of a status must not be written again at every pass.
-        passes, writes = wait_quiet(old_api, port)
+        operators.wait_quiet(old_api, port)
+        passes, patches = operators.passes(port), operators.writes(port, "PATCH")
         old_api.patch("rayclusters", "default", "before", {"metadata": {"labels": {"a": "b"}}})
         old_api.wait(
-            lambda: operators.counted(port, "controller_runtime_reconcile_total") > passes,
+            lambda: operators.passes(port) > passes,
             within=timedelta(seconds=30),
             what="another pass",
             namespace="default",
         )
-        assert wait_quiet(old_api, port)[1] == writes
+        operators.wait_quiet(old_api, port)
+        assert operators.writes(port, "PATCH") == patches
     status = cluster(old_api, "before")["status"]
     assert status["desiredWorkerReplicas"] == 1
     assert "conditions" not in status
