@@ -143,9 +143,10 @@ class Leader:
         return time.monotonic() - since > duration
 
     async def _release(self) -> None:
-        """Let the next one begin at once. The writers have been stopped before."""
-        if not self.may_write():
-            return
+        """Let the next one begin at once. The writers have been stopped before.
+
+        The server is asked, not `may_write`: a claim whose answer was cancelled may stand there.
+        """
         self._renewed_at = None
         try:
             data = await self._client.get(records.LEASES, self._namespace, names.LEASE)
