@@ -34,6 +34,7 @@ from ray_operator import (
     heads,
     inventory,
     job_pollers,
+    kinds,
     kube,
     leader,
     logs,
@@ -47,19 +48,13 @@ from ray_operator import (
     relations,
     resources,
     rivals,
+    serve_pollers,
     served,
     server,
     stores,
     workqueue,
 )
 from ray_operator.api import crds, structural
-from ray_operator.api import raycluster as api
-from ray_operator.api import rayjob as job_api
-from ray_operator.raycluster import inquiry, plan, status, transitions
-from ray_operator.rayjob import inquiry as job_inquiry
-from ray_operator.rayjob import plan as job_plan
-from ray_operator.rayjob import status as job_status
-from ray_operator.rayjob import transitions as job_transitions
 
 DRAIN = timedelta(seconds=20)
 RETRY_SECONDS = 2.0
@@ -168,22 +163,25 @@ class Operator:
             may_write=may_write,
         )
         self._queue = workqueue.WorkQueue()
-        kinds = [records.RAYCLUSTERS, records.RAYJOBS, records.RAYCRONJOBS]
-        self._relations = relations.Relations(self._queue.add, kinds={each.kind for each in kinds})
+        kinds_ = [
+            records.RAYCLUSTERS,
+            records.RAYJOBS,
+            records.RAYSERVICES,
+            records.RAYCRONJOBS,
+        ]
+        self._relations = relations.Relations(self._queue.add, kinds={each.kind for each in kinds_})
         touched = cronjobs.telling(command.settings, self._relations.touched)
-        self._store = resources.Resources(
-            self._queue.add, touched=touched, forgotten=self._relations.forget
-        )
+        self._store = resources.Resources(self._queue.add, touched=touched, forgotten=self._forget)
         prometheus_client.REGISTRY.register(self._queue)
         if command.enable_metrics:
-            for collector in (inventory.RayClusters, inventory.RayJobs):
+            for collector in (inventory.RayClusters, inventory.RayJobs, inventory.RayServices):
                 prometheus_client.REGISTRY.register(collector(self._store.entries))
         self._stores = stores.Stores(
             client, namespaces=command.namespaces, changed=self._relations.changed
         )
         self._watcher = handlers.Watcher(
             client,
-            kinds=kinds,
+            kinds=kinds_,
             optional={records.RAYCRONJOBS},
             namespaces=command.namespaces,
             store=self._store,
@@ -201,10 +199,19 @@ class Operator:
         )
         self._heads = pollers.Pollers(way, changed=self._queue.add, may_write=may_write)
         self._jobs = job_pollers.JobPollers(way, changed=self._queue.add, may_write=may_write)
+        self._serve = serve_pollers.ServePollers(way, changed=self._queue.add, may_write=may_write)
+        self._world = observe.World(
+            self._stores,
+            self._store,
+            heads=self._heads,
+            jobs=self._jobs,
+            serve=self._serve,
+            is_kept=self._served.is_kept,
+        )
         self._lookups = lookups.Lookups(client)
         written: dict[records.Resource, apply.Store] = {
             **self._stores.by_resource(),
-            **{each: resources.OfKind(self._store, each.kind) for each in kinds},
+            **{each: resources.OfKind(self._store, each.kind) for each in kinds_},
             records.CLAIMS: apply.Unwatched(),
             records.ROUTES: apply.Unwatched(),
         }
@@ -220,42 +227,19 @@ class Operator:
             storable=self._served.prune,
         )
 
+    def _forget(self, key: records.Key) -> None:
+        """Drop what is remembered of a resource that is gone."""
+        self._relations.forget(key)
+        self._world.forget(key)
+
     def _kinds(self) -> dict[str, reconcile.Kind[Any, Any]]:
         """Return what the loop must know of each kind."""
-        world = observe.World(
-            self._stores,
-            self._store,
-            heads=self._heads,
-            jobs=self._jobs,
-            is_kept=self._served.is_kept,
-        )
+        world = self._world
         options = self._command.settings
         found: list[reconcile.Kind[Any, Any]] = [
-            reconcile.Kind(
-                resource=records.RAYCLUSTERS,
-                decode=api.RayCluster.model_validate_json,
-                refresh=self._stores.refresh,
-                look_up=self._lookups.around,
-                observe=world.raycluster,
-                plan=plan.plan,
-                inquire=inquiry.inquiry,
-                ask=self._heads.ask,
-                next_status=status.next_status,
-                news=transitions.events,
-            ),
-            reconcile.Kind(
-                resource=records.RAYJOBS,
-                decode=job_api.RayJob.model_validate_json,
-                refresh=self._stores.refresh_job,
-                look_up=lookups.nothing,
-                observe=world.rayjob,
-                plan=job_plan.plan,
-                inquire=functools.partial(job_inquiry.inquiry, options=options),
-                ask=self._jobs.ask,
-                next_status=functools.partial(job_status.next_status, options=options),
-                news=job_transitions.events,
-                goes_on=job_status.goes_on,
-            ),
+            kinds.raycluster(world, self._stores, self._heads, self._lookups),
+            kinds.rayjob(world, self._stores, self._jobs, options),
+            kinds.rayservice(world, self._stores, self._serve, options),
             cronjobs.kind(world.raycronjob, options),
         ]
         return {each.resource.kind: each for each in found}
@@ -357,7 +341,7 @@ class Operator:
         try:
             await self._reconciler.run()
         finally:
-            await asyncio.gather(self._heads.close(), self._jobs.close())
+            await asyncio.gather(self._heads.close(), self._jobs.close(), self._serve.close())
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Delete:
 class Patch:
     """Merge `change` into the object of that name only if it still has that UID.
 
-    No event tells of it when it succeeds, since it is bookkeeping.
+    No event tells of it when it succeeds, since it is bookkeeping, unless `is_told`.
     """
 
     resource: records.Resource
@@ -71,6 +71,7 @@ class Patch:
     uid: str
     change: Manifest
     reasons: Reasons
+    is_told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +185,7 @@ def told(failure: Result) -> str:
 def _verb(action: Action) -> str:
     if makes(action):
         return "Create"
-    return "Update" if isinstance(action, Apply) else type(action).__name__
+    return "Update" if isinstance(action, Apply | Patch) else type(action).__name__
 
 
 def events(outcome: Outcome) -> Sequence[Event]:
@@ -193,7 +194,7 @@ def events(outcome: Outcome) -> Sequence[Event]:
     types: dict[str, tuple[str, str]] = {}
     for result in outcome.results:
         action, error = result.action, result.error
-        if isinstance(action, Patch) and error is None:
+        if isinstance(action, Patch) and error is None and not action.is_told:
             continue
         verb = _verb(action)
         reason = action.reasons.failed if error else action.reasons.done

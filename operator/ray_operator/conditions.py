@@ -42,6 +42,15 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def moment(text: str) -> datetime | None:
+    """Read what `timestamp` wrote; None when it is nothing such."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
 def read(manifests: Iterable[Mapping[str, Any]]) -> tuple[Condition, ...]:
     """Read `status.conditions`; missing keys read as empty."""
     return tuple(

@@ -1,10 +1,10 @@
 """The only HTTP client of Ray: what a head's dashboard answers.
 
-Owns: requests to one dashboard and their errors. Does not own: when to ask (`pollers`,
-`job_pollers`) or the way there (`heads`). Invariant: every failure leaves as a `RayError`; nothing
-is retried here, no redirect is followed, and an answer is read only as far as a sane one goes; what
-an API server in between says is never taken for Ray's word.
-Source: Ray, dashboard and Jobs REST API; the same from 2.46 to 2.60.
+Owns: requests to one dashboard, or Serve proxy, and their errors. Does not own: when to ask
+(`pollers`, `job_pollers`, `serve_pollers`) or the way there (`heads`). Invariant: every failure
+leaves as a `RayError`; nothing is retried here, no redirect is followed, and an answer is read only
+as far as a sane one goes; what an API server in between says is never taken for Ray's word.
+Source: Ray, dashboard, Jobs and Serve REST API; the same from 2.46 to 2.60.
 """
 
 import urllib.parse
@@ -16,14 +16,17 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
-from ray_operator import errors, ray_records
+from ray_operator import errors, ray_records, serve_records
 
 DEADLINE = timedelta(seconds=5)
 SUBMISSION_DEADLINE = timedelta(seconds=15)
 """The head's agent may take 10 s to say that it isn't there."""
+HEALTH_DEADLINE = timedelta(seconds=2)
 LONGEST_ANSWER = 16 * 2**20
 LONGEST_REASON = 500
 JOBS = "/api/jobs/"
+SERVE = "/api/serve/applications/"
+PROXY_HEALTH = "/-/healthz"
 STATUSES = ray_records.JOB_ENDS | {"PENDING", "RUNNING"}
 _TAKEN = "already exists. Please use a different submission_id"
 
@@ -44,6 +47,16 @@ class _Job(msgspec.Struct):
 
 class _Stopped(msgspec.Struct):
     stopped: bool
+
+
+class _Proxy(msgspec.Struct):
+    status: str = ""
+    node_ip: str = ""
+
+
+class _Serve(msgspec.Struct):
+    applications: dict[str, serve_records.Application] = {}
+    proxies: dict[str, _Proxy] | None = None
 
 
 class _Kubernetes(msgspec.Struct):
@@ -120,6 +133,32 @@ class Dashboard:
         if _is_unknown(answer):
             return
         _read(path, _checked(path, answer), _Stopped)
+
+    async def serve(self) -> serve_records.ServeState:
+        """Return what Serve has deployed by configuration; nothing when it wasn't started."""
+        path = f"{SERVE}?api_type=declarative"
+        found: _Serve = _read(path, _checked(path, await self._send("GET", path)), _Serve)
+        proxies = (found.proxies or {}).values()
+        return serve_records.ServeState(
+            applications={name or "default": each for name, each in found.applications.items()},
+            proxies=frozenset(each.node_ip for each in proxies if each.status == "HEALTHY"),
+        )
+
+    async def deploy(self, config: Mapping[str, Any]) -> None:
+        """Have Serve run exactly the applications of this configuration; it does so later.
+
+        Raises `Refused` when Ray won't take it however often it is asked.
+        """
+        answer = await self._send("PUT", SERVE, config, within=SUBMISSION_DEADLINE)
+        if answer.status == 400 and not _is_kubernetes(answer.body):
+            text = answer.body.decode(errors="replace")
+            raise errors.Refused(f"Ray refuses the configuration: {_reason(text)}")
+        _checked(SERVE, answer)
+
+    async def takes_requests(self) -> bool:
+        """Tell whether the Serve proxy at this address says that it does."""
+        answer = await self._send("GET", PROXY_HEALTH, within=HEALTH_DEADLINE)
+        return answer.status == 200
 
     async def _send(
         self,

@@ -1,7 +1,7 @@
 """How a head is reached: by which address, and with which token.
 
 Owns: the way to a dashboard, directly or through the API server, and reading tokens. Does not own:
-what is said there (`dashboard`, `gcs`) or when (`pollers`, `job_pollers`). Invariant: our own
+what is said there (`dashboard`, `gcs`) or when (`pollers` and the like). Invariant: our own
 credentials go to the API server and to Ray that asks Kubernetes who calls, and to nobody else.
 """
 
@@ -11,7 +11,8 @@ from ssl import SSLContext
 from ray_operator import credentials, dashboard, kube, ray_records, records, wire
 from ray_operator.raycluster import auth
 
-Connect = Callable[[str, Mapping[str, str], SSLContext | bool], dashboard.Dashboard]
+Client = dashboard.Dashboard
+Connect = Callable[[str, Mapping[str, str], SSLContext | bool], Client]
 
 
 class Heads:
@@ -31,19 +32,30 @@ class Heads:
         self._connect = connect
         self._ssl = access.ssl_context() if is_proxied else None
 
-    async def dashboard(self, namespace: str, head: ray_records.RayHead) -> dashboard.Dashboard:
+    async def dashboard(self, namespace: str, head: ray_records.RayHead) -> Client:
         """Return a client of the head's dashboard. Raises `KubeError`."""
         token = await self.token(namespace, head)
         if self._ssl is None:
-            host = f"[{head.host}]" if ":" in head.host else head.host
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            return self._connect(f"http://{host}:{head.dashboard_port}", headers, True)
+            return self._connect(_url(head.host, head.dashboard_port), headers, True)
         headers = {"X-Ray-Authorization": f"Bearer {token}"} if token else {}
-        if own := self._access.bearer():
-            headers["Authorization"] = f"Bearer {own}"
-        service = f"{head.service}:{head.dashboard_port}"
-        path = f"/api/v1/namespaces/{namespace}/services/{service}/proxy"
-        return self._connect(self._access.server + path, headers, self._ssl)
+        where = f"services/{head.service}:{head.dashboard_port}"
+        return self._proxied(namespace, where, headers, self._ssl)
+
+    def proxy(self, namespace: str, *, pod: str, ip: str, port: int) -> Client:
+        """Return a client of the Serve proxy in a Pod, which asks for no token."""
+        if self._ssl is None:
+            return self._connect(_url(ip, port), {}, True)
+        return self._proxied(namespace, f"pods/{pod}:{port}", {}, self._ssl)
+
+    def _proxied(
+        self, namespace: str, where: str, headers: Mapping[str, str], ssl: SSLContext
+    ) -> Client:
+        """Return a client that goes through the API server, which asks who we are."""
+        own = self._access.bearer()
+        told = {**headers, "Authorization": f"Bearer {own}"} if own else headers
+        path = f"/api/v1/namespaces/{namespace}/{where}/proxy"
+        return self._connect(self._access.server + path, told, ssl)
 
     async def token(self, namespace: str, head: ray_records.RayHead) -> str | None:
         """Return the token that lets us in; None where there is none (yet), or none is needed.
@@ -57,3 +69,7 @@ class Heads:
         found = await self._client.get(records.SECRETS, namespace, head.token_secret)
         token = wire.secret(found).get(auth.TOKEN_KEY, b"") if found else b""
         return token.decode(errors="ignore").strip() or None
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

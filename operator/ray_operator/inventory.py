@@ -6,7 +6,8 @@ from the resource alone, so that a restart changes nothing.
 
 So of a RayJob's attempts only the present one has a duration: until the next begins, its beginning
 and end are in the status. KubeRay remembers those of earlier attempts until it is restarted.
-Source: KubeRay 1.7, metrics of RayClusters and RayJobs.
+Source: KubeRay 1.7, metrics of RayClusters, RayJobs and RayServices; the last two of RayServices
+are ours.
 """
 
 import threading
@@ -63,6 +64,16 @@ class _Job(msgspec.Struct):
     status: _JobStatus | None = None
 
 
+class _ServiceStatus(msgspec.Struct, rename="camel"):
+    conditions: list[_Condition] | None = None
+    num_serve_endpoints: int | None = None
+
+
+class _Service(msgspec.Struct):
+    metadata: _Metadata
+    status: _ServiceStatus | None = None
+
+
 class ClusterRow(NamedTuple):
     """What is told of a RayCluster; `None` seconds mean that it never was provisioned."""
 
@@ -88,7 +99,19 @@ class JobRow(NamedTuple):
     attempt: int
 
 
-R = TypeVar("R", ClusterRow, JobRow)
+class ServiceRow(NamedTuple):
+    """What is told of a RayService; `endpoints` counts the Pods that take its requests."""
+
+    namespace: str
+    name: str
+    uid: str
+    is_ready: bool
+    is_upgrading: bool
+    is_suspended: bool
+    endpoints: int
+
+
+R = TypeVar("R", ClusterRow, JobRow, ServiceRow)
 
 
 def cluster_row(data: bytes, before: ClusterRow | None) -> ClusterRow:
@@ -125,6 +148,22 @@ def job_row(data: bytes, _: JobRow | None) -> JobRow:
     end, attempt = ends.get(phase, (None, 0))
     seconds = (end - status.start_time).total_seconds() if end and status.start_time else None
     return JobRow(metadata.namespace, metadata.name, metadata.uid, phase, seconds, max(attempt, 0))
+
+
+def service_row(data: bytes, _: ServiceRow | None) -> ServiceRow:
+    """Read a RayService's JSON. Raises `msgspec.MsgspecError`."""
+    service = msgspec.json.decode(data, type=_Service)
+    metadata, status = service.metadata, service.status or _ServiceStatus()
+    true = {each.type for each in status.conditions or () if each.status == "True"}
+    return ServiceRow(
+        metadata.namespace,
+        metadata.name,
+        metadata.uid,
+        is_ready="Ready" in true,
+        is_upgrading="UpgradeInProgress" in true,
+        is_suspended="Suspended" in true,
+        endpoints=status.num_serve_endpoints or 0,
+    )
 
 
 class _Collector(registry.Collector, Generic[R]):
@@ -233,3 +272,40 @@ class RayJobs(_Collector[JobRow]):
                 told = [*values, each.deployment_status, str(each.attempt)]
                 duration.add_metric(told, each.seconds)
         yield from (info, phase, duration)
+
+
+class RayServices(_Collector[ServiceRow]):
+    """Tell of all RayServices in the store."""
+
+    kind = records.RAYSERVICES.kind
+
+    def _row(self, data: bytes, before: ServiceRow | None) -> ServiceRow:
+        return service_row(data, before)
+
+    def _told(self, rows: list[ServiceRow]) -> Iterator[core.Metric]:
+        info = core.GaugeMetricFamily(
+            "kuberay_service_info",
+            "Metadata information about RayService custom resources",
+            labels=IDENTITY,
+        )
+        ready, upgrading, suspended = (
+            core.GaugeMetricFamily(
+                f"kuberay_service_condition_{what}",
+                f"Whether the RayService's condition holds: {what}",
+                labels=[*IDENTITY, "condition"],
+            )
+            for what in ("ready", "upgrade_in_progress", "suspended")
+        )
+        endpoints = core.GaugeMetricFamily(
+            "kuberay_service_serve_endpoints",
+            "The number of Pods that take the RayService's requests",
+            labels=IDENTITY,
+        )
+        for each in rows:
+            values = [each.name, each.namespace, each.uid]
+            info.add_metric(values, 1)
+            ready.add_metric([*values, str(each.is_ready).lower()], 1)
+            upgrading.add_metric([*values, str(each.is_upgrading).lower()], 1)
+            suspended.add_metric([*values, str(each.is_suspended).lower()], 1)
+            endpoints.add_metric(values, each.endpoints)
+        yield from (info, ready, upgrading, suspended, endpoints)

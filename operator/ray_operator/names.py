@@ -5,6 +5,7 @@ Owns: every string that names an object of ours or marks it. Does not own: who c
 Source: KubeRay 1.7, names and labels of generated objects.
 """
 
+import hashlib
 import re
 
 CLUSTER_LABEL = "ray.io/cluster"
@@ -39,6 +40,9 @@ GROUP_HASH_ANNOTATION = "ray-operator.io/group-hash"
 PAUSED_ANNOTATION = "ray-operator.io/paused"
 DRAINING_ANNOTATION = "ray-operator.io/draining"
 HEAD_ANNOTATION = "ray-operator.io/head"
+SERVE_CONFIG_ANNOTATION = "ray-operator.io/serve-config"
+PROXY_LOCATION_ANNOTATION = "ray-operator.io/serve-proxy-location"
+RETIRE_ANNOTATION = "ray-operator.io/retire-at"
 RAW_ENTRYPOINT_ANNOTATION = "ray-operator.io/raw-entrypoint"
 AUTOSCALER_ANNOTATION = "ray-operator.io/autoscaler"
 DELETE_ORPHANS_ANNOTATION = "ray-operator.io/delete-orphaned-worker-groups"
@@ -50,6 +54,8 @@ INITIALIZING_TIMEOUT_ANNOTATION = "ray.io/initializing-timeout"
 VERSION_ANNOTATION = "ray.io/kuberay-version"
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 HASH_ANNOTATION = "ray.io/upgrade-strategy-recreate-hash"
+GOAL_HASH_ANNOTATION = "ray.io/hash-without-replicas-and-workers-to-delete"
+GROUP_COUNT_ANNOTATION = "ray.io/num-worker-groups"
 TICK_ANNOTATION = "ray.io/cronjob-scheduled-timestamp"
 GANG_SCHEDULING_LABEL = "ray.io/gang-scheduling-enabled"
 PRIORITY_CLASS_LABEL = "ray.io/priority-class-name"
@@ -124,8 +130,18 @@ def run(cronjob: str, minute: int) -> str:
 
 
 def serve_service(cluster: str) -> str:
-    """Name the Service of Serve's HTTP port."""
+    """Name the Service of Serve's HTTP port, of a RayCluster or RayService."""
     return f"{cluster}-serve-svc"
+
+
+def suffix(seed: str) -> str:
+    """Draw the end of a name: the same for the same seed, so that pure code can draw it."""
+    number = int.from_bytes(hashlib.sha256(seed.encode()).digest())
+    drawn = ""
+    for _ in range(SUFFIX_LENGTH):
+        number, index = divmod(number, len(SUFFIX_ALPHABET))
+        drawn += SUFFIX_ALPHABET[index]
+    return drawn
 
 
 def fqdn(service: str, namespace: str, cluster_domain: str) -> str:

@@ -4,14 +4,27 @@ Owns: one function a kind. Does not own: the stores (`stores`). Invariant: never
 """
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
-from ray_operator import job_pollers, names, pollers, records, resources, stores, wire_runs
+from ray_operator import (
+    job_pollers,
+    names,
+    pollers,
+    records,
+    resources,
+    serve_pollers,
+    stores,
+    wire_runs,
+)
 from ray_operator.api import raycluster as api
 from ray_operator.api import raycronjob as cron_api
 from ray_operator.api import rayjob as job_api
+from ray_operator.api import rayservice as service_api
 from ray_operator.raycluster import observed
 from ray_operator.raycronjob import observed as cron_observed
 from ray_operator.rayjob import observed as job_observed
+from ray_operator.rayservice import observed as service_observed
+from ray_operator.rayservice import services
 
 
 class World:
@@ -24,6 +37,7 @@ class World:
         *,
         heads: pollers.Pollers,
         jobs: job_pollers.JobPollers,
+        serve: serve_pollers.ServePollers,
         is_kept: Callable[[str, str], bool],
     ) -> None:
         """`own` are the resources of our own kinds.
@@ -35,6 +49,8 @@ class World:
         self._own = own
         self._heads = heads
         self._jobs = jobs
+        self._serve = serve
+        self._endpoints: dict[records.Key, service_observed.Endpoints] = {}
 
     def raycluster(
         self, cluster: api.RayCluster, around: records.Surroundings
@@ -111,6 +127,46 @@ class World:
         """Return the RayJobs whose controller is this RayCronJob, by UID."""
         jobs = self._own.owned_by(cron.metadata.uid, records.RAYJOBS.kind)
         return cron_observed.Observed(runs=tuple(sorted(map(wire_runs.run, jobs), key=_age)))
+
+    def rayservice(self, service: service_api.RayService, _: None) -> service_observed.Observed:
+        """Return clusters and Services whose controller is this RayService, by UID."""
+        metadata = service.metadata
+        key = records.Key(records.RAYSERVICES.kind, metadata.namespace, metadata.name)
+        found = [
+            api.RayCluster.model_validate_json(data)
+            for data in self._own.owned_by(metadata.uid, records.RAYCLUSTERS.kind)
+        ]
+        clusters = {each.metadata.name: each for each in found}
+        kind, namespace = records.RAYCLUSTERS.kind, metadata.namespace
+        return service_observed.Observed(
+            clusters=clusters,
+            pods={
+                name: tuple(self._stores.pods.owned_by(records.Key(kind, namespace, name)))
+                for name in clusters
+            },
+            services=tuple(
+                each
+                for each in self._stores.stable_services.owned_by(key)
+                if _is_of(each, metadata.uid)
+            ),
+            endpoints=self._counted(key, services.serve_name(service)),
+            serve=self._serve.answers(key),
+        )
+
+    def forget(self, key: records.Key) -> None:
+        """Drop what is remembered of a resource that is gone."""
+        self._endpoints.pop(key, None)
+
+    def _counted(self, key: records.Key, service: str) -> service_observed.Endpoints:
+        """Count the Pods that take requests, and remember since when there are some, or none."""
+        slices = self._stores.endpoints.owned_by(key)
+        count = len({pod for each in slices if each.service == service for pod in each.ready})
+        before = self._endpoints.get(key)
+        is_as_before = before is not None and bool(before.count) is bool(count)
+        since = before.since if before and is_as_before else datetime.now(UTC)
+        found = service_observed.Endpoints(count=count, since=since)
+        self._endpoints[key] = found
+        return found
 
     def _warnings(
         self, namespace: str, pods: Iterable[records.Pod]

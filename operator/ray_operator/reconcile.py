@@ -25,6 +25,7 @@ from ray_operator import (
     errors,
     events,
     kube,
+    merge_patch,
     metrics,
     records,
     resources,
@@ -55,7 +56,7 @@ class Kind(Generic[R, O]):
     Attributes:
         refresh: make the children of the key true to the server's newest state.
         look_up: read what the resource depends on and doesn't own, for `observe`.
-        inquire: what is wanted of Ray after a pass that decided so; None wants nothing.
+        inquire: what is wanted of Ray after a pass that decided so then; None wants nothing.
         ask: take in what a key wants of Ray from now on; doesn't wait for it.
         next_status: the whole next status; None leaves the status alone.
         news: the events that a change to this status is worth.
@@ -68,7 +69,7 @@ class Kind(Generic[R, O]):
     look_up: Callable[[R], Awaitable[Any]]
     observe: Callable[[R, Any], O]
     plan: Callable[[R, O, settings.Settings, datetime], actions.Plan]
-    inquire: Callable[[R, O, actions.Plan], Any]
+    inquire: Callable[[R, O, actions.Plan, datetime], Any]
     ask: Callable[[records.Key, Any], None]
     next_status: Callable[[R, O, actions.Outcome, datetime], Mapping[str, Any] | None]
     news: Callable[[R, Mapping[str, Any]], Sequence[actions.Event]] = lambda _, __: ()
@@ -193,7 +194,7 @@ class Reconciler:
             around = await kind.look_up(resource)
             observed = kind.observe(resource, around)
             plan = _bounded(kind.plan(resource, observed, self._settings, now))
-            kind.ask(key, kind.inquire(resource, observed, plan))
+            kind.ask(key, kind.inquire(resource, observed, plan, now))
             if _replaces(plan, data) and not await self._is_alive(key, kind, data):
                 return "success"
             outcome = await self._applier.apply(plan)
@@ -267,7 +268,7 @@ class Reconciler:
     async def _patch_status(
         self, key: records.Key, envelope: _Envelope, status: Mapping[str, Any]
     ) -> bool:
-        patch = merge_patch(envelope.status, self._storable(key.kind, status))
+        patch = merge_patch.difference(envelope.status, self._storable(key.kind, status))
         if patch.keys() <= {UPDATE_TIME}:  # the rest can't be stored
             return False
         if not self._may_write():
@@ -329,16 +330,3 @@ def _replaces(plan: actions.Plan, data: bytes) -> bool:
     creates = any(map(actions.makes, plan.actions))
     envelope = msgspec.json.decode(data, type=_Envelope)
     return creates and bool(envelope.status) and "deletionTimestamp" not in envelope.metadata
-
-
-def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the RFC 7386 patch that turns `old` into `new`; empty when they are equal."""
-    patch: dict[str, Any] = {name: None for name in old if name not in new}
-    for name, value in new.items():
-        before = old.get(name)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            if nested := merge_patch(before, value):
-                patch[name] = nested
-        elif name not in old or before != value:
-            patch[name] = value
-    return patch

@@ -40,6 +40,7 @@ ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBi
 CLAIMS = Resource("v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 STORAGE_CLASSES = Resource("storage.k8s.io/v1", "storageclasses", "StorageClass")
 ROUTES = Resource("route.openshift.io/v1", "routes", "Route")
+ENDPOINT_SLICES = Resource("discovery.k8s.io/v1", "endpointslices", "EndpointSlice")
 INGRESSES = Resource("networking.k8s.io/v1", "ingresses", "Ingress")
 EVENTS = Resource("events.k8s.io/v1", "events", "Event")
 CORE_EVENTS = Resource("v1", "events", "Event")
@@ -50,6 +51,7 @@ GROUP_VERSION = "ray.io/v1"
 RAYCLUSTERS = Resource(GROUP_VERSION, "rayclusters", "RayCluster")
 RAYJOBS = Resource(GROUP_VERSION, "rayjobs", "RayJob")
 RAYCRONJOBS = Resource(GROUP_VERSION, "raycronjobs", "RayCronJob")
+RAYSERVICES = Resource(GROUP_VERSION, "rayservices", "RayService")
 
 
 class Key(NamedTuple):
@@ -257,3 +259,18 @@ class Service(msgspec.Struct, frozen=True):
     cluster_ip: str = ""
     ports: tuple[ServicePort, ...] = ()
     selector: Mapping[str, str] = {}
+
+
+class EndpointSlice(msgspec.Struct, frozen=True):
+    """Some of the endpoints of a Service; `ready` holds the UIDs of the Pods that take requests.
+
+    `owner` is whom the Service belongs to, by its labels; its UID isn't known.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    owner: Owner | None
+    service: str = ""
+    ready: frozenset[str] = frozenset()

@@ -30,15 +30,15 @@ class Relations:
         self._wake = wake
         self._kinds = kinds
         self._users: dict[records.Key, set[records.Key]] = {}
-        self._used: dict[records.Key, records.Key] = {}
+        self._used: dict[records.Key, set[records.Key]] = {}
 
     def touched(self, key: records.Key, body: dict[str, Any]) -> None:
         """Take in that one of our own resources changed, in whatever way, or went."""
         for owner in owners(body, namespace=key.namespace, kinds=self._kinds):
             self._wake(owner)
         self._wake_users(key)
-        if key.kind == records.RAYJOBS.kind:
-            self._use(key, _cluster_in_use(body))
+        if find := _IN_USE.get(key.kind):
+            self._use(key, find(body))
 
     def changed(self, key: records.Key) -> None:
         """Take in that a child of the key's resource changed; of clusters' Pods, jobs live too."""
@@ -47,32 +47,47 @@ class Relations:
 
     def forget(self, key: records.Key) -> None:
         """Drop what is known of a key whose object is gone."""
-        self._use(key, None)
+        self._use(key, set())
 
     def _wake_users(self, key: records.Key) -> None:
         for user in self._users.get(key, ()):
             self._wake(user)
 
-    def _use(self, key: records.Key, cluster: str | None) -> None:
-        """Note which cluster, if any, a job uses; it needn't be one that the job made."""
-        found = records.Key(records.RAYCLUSTERS.kind, key.namespace, cluster) if cluster else None
-        before = self._used.pop(key, None)
-        if before is not None and before != found:
-            self._users[before].discard(key)
-            if not self._users[before]:
-                del self._users[before]
-        if found is not None:
+    def _use(self, key: records.Key, clusters: set[str]) -> None:
+        """Note which clusters a resource uses; they needn't be ones that it made."""
+        kind = records.RAYCLUSTERS.kind
+        found = {records.Key(kind, key.namespace, each) for each in clusters}
+        for gone in self._used.pop(key, set()) - found:
+            self._users[gone].discard(key)
+            if not self._users[gone]:
+                del self._users[gone]
+        if found:
             self._used[key] = found
-            self._users.setdefault(found, set()).add(key)
+        for each in found:
+            self._users.setdefault(each, set()).add(key)
 
 
-def _cluster_in_use(body: dict[str, Any]) -> str | None:
+def _of_job(body: dict[str, Any]) -> set[str]:
     """Name the cluster that a RayJob must hear of: none any more after its end on another's."""
     status = body.get("status") or {}
     is_over = status.get("jobDeploymentStatus") in {"Complete", "Failed"}
     is_others = bool((body.get("spec") or {}).get("clusterSelector"))
-    name: str | None = status.get("rayClusterName")
-    return None if is_over and is_others else name
+    name = status.get("rayClusterName")
+    return {name} if name and not (is_over and is_others) else set()
+
+
+def _of_service(body: dict[str, Any]) -> set[str]:
+    """Name the clusters whose Pods a RayService must hear of."""
+    status = body.get("status") or {}
+    roles = ("activeServiceStatus", "pendingServiceStatus")
+    names = ((status.get(role) or {}).get("rayClusterName") for role in roles)
+    return {name for name in names if name}
+
+
+_IN_USE: dict[str, Callable[[dict[str, Any]], set[str]]] = {
+    records.RAYJOBS.kind: _of_job,
+    records.RAYSERVICES.kind: _of_service,
+}
 
 
 def _is_ours(reference: dict[str, Any]) -> bool:

@@ -7,12 +7,21 @@ that we make carries the labels by which it is found here.
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ray_operator import informers, kube, names, pod_events, records, wire, wire_pods
+from ray_operator import (
+    informers,
+    kube,
+    names,
+    pod_events,
+    records,
+    wire,
+    wire_endpoints,
+    wire_pods,
+)
 from ray_operator.raycluster import cleanup
 
 WATCHED_BY_LABEL = (
@@ -28,19 +37,25 @@ T = TypeVar("T", bound=informers.Child)
 _PODS = f"{names.NODE_TYPE_LABEL} in ({names.HEAD},{names.WORKER})"
 _JOBS = f"{names.CLUSTER_LABEL},{names.NODE_TYPE_LABEL}={cleanup.NODE_TYPE}"
 _OF_RAYJOBS = f"{names.ORIGIN_KIND_LABEL}={records.RAYJOBS.kind}"
+_OF_RAYSERVICES = f"{names.ORIGIN_KIND_LABEL}={records.RAYSERVICES.kind}"
 
 
 class Families(Generic[T]):
     """The children of one resource that different kinds make, seen as one by who writes them."""
 
-    def __init__(self, of_clusters: informers.Children[T], of_jobs: informers.Children[T]) -> None:
-        self._all = (of_clusters, of_jobs)
-        self._of_clusters, self._of_jobs = of_clusters, of_jobs
+    def __init__(
+        self, of_clusters: informers.Children[T], by_maker: Mapping[str, informers.Children[T]]
+    ) -> None:
+        """`by_maker` holds those of other kinds, by the kind that made them."""
+        self._all = (of_clusters, *by_maker.values())
+        self._of_clusters, self._by_maker = of_clusters, by_maker
 
     def written(self, namespace: str, answer: bytes) -> None:
         """Take in the API server's answer to a write of ours."""
         labels = msgspec.json.decode(answer, type=wire.Stub).metadata.labels
-        found = self._of_clusters if names.CLUSTER_LABEL in labels else self._of_jobs
+        found = self._by_maker.get(labels.get(names.ORIGIN_KIND_LABEL, ""), self._of_clusters)
+        if names.CLUSTER_LABEL in labels:
+            found = self._of_clusters
         found.written(namespace, answer)
 
     def deleted(self, namespace: str, name: str, uid: str, answer: bytes) -> None:
@@ -85,6 +100,12 @@ class Stores:
         self.submitter_pods: informers.Children[records.Pod] = self._children(
             records.PODS, _OF_RAYJOBS, wire_pods.submitter
         )
+        self.stable_services: informers.Children[records.Service] = self._children(
+            records.SERVICES, _OF_RAYSERVICES, wire.service
+        )
+        self.endpoints: informers.Children[records.EndpointSlice] = self._children(
+            records.ENDPOINT_SLICES, _OF_RAYSERVICES, wire_endpoints.endpoint_slice
+        )
         self.others: dict[records.Resource, informers.Children[records.Meta]] = {
             resource: self._children(
                 resource,
@@ -103,8 +124,14 @@ class Stores:
         """Return where answers to writes of each resource go."""
         return {
             records.PODS: self.pods,
-            records.SERVICES: Families(self.services, self.job_services),
-            records.JOBS: Families(self.jobs, self.submitters),
+            records.SERVICES: Families(
+                self.services,
+                {
+                    records.RAYJOBS.kind: self.job_services,
+                    records.RAYSERVICES.kind: self.stable_services,
+                },
+            ),
+            records.JOBS: Families(self.jobs, {records.RAYJOBS.kind: self.submitters}),
             **self.others,
         }
 
@@ -122,14 +149,22 @@ class Stores:
         selector = f"{_OF_RAYJOBS},{names.ORIGIN_NAME_LABEL}={key.name}"
         await asyncio.gather(*(each.relist_owned(key, selector) for each in self._of_jobs()))
 
+    async def refresh_service(self, key: records.Key) -> None:
+        """Make a RayService's children true to the server's newest state. Raises `KubeError`."""
+        selector = f"{_OF_RAYSERVICES},{names.ORIGIN_NAME_LABEL}={names.label_value(key.name)}"
+        await asyncio.gather(*(each.relist_owned(key, selector) for each in self._of_services()))
+
     def _of_clusters(self) -> tuple[informers.Children[Any], ...]:
         return (self.pods, self.services, self.jobs, *self.others.values())
 
     def _of_jobs(self) -> tuple[informers.Children[Any], ...]:
         return (self.job_services, self.submitters, self.submitter_pods)
 
+    def _of_services(self) -> tuple[informers.Children[Any], ...]:
+        return (self.stable_services, self.endpoints)
+
     def _all(self) -> tuple[informers.Children[Any], ...]:
-        return (*self._of_clusters(), *self._of_jobs())
+        return (*self._of_clusters(), *self._of_jobs(), *self._of_services())
 
     def is_synced(self) -> bool:
         """Tell whether all have listed at least once."""
@@ -138,7 +173,8 @@ class Stores:
     def work(self) -> dict[str, Coroutine[None, None, None]]:
         """Return all watches, which run until cancelled, by name."""
         watches = [("", each) for store in self._of_clusters() for each in store.informers]
-        watches += [("RayJobs' ", each) for store in self._of_jobs() for each in store.informers]
+        services = (each for store in self._of_services() for each in store.informers)
+        watches += [("RayServices' ", each) for each in services]
         return {
             f"the watch of {whose}{each.resource.plural} in {each.namespace or 'all namespaces'}": (
                 each.run()

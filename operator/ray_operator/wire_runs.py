@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from ray_operator import names, wire
+from ray_operator import conditions, names, wire
 from ray_operator.raycronjob import observed
 
 REMEMBERED = 4096
@@ -43,17 +43,9 @@ def run(data: bytes) -> observed.Run:
         name=metadata.name,
         uid=metadata.uid,
         created_at=metadata.creation_timestamp,
-        tick=_tick(metadata.annotations.get(names.TICK_ANNOTATION, "")),
+        tick=conditions.moment(metadata.annotations.get(names.TICK_ANNOTATION, "")),
         phase=status.job_deployment_status,
         job_status=status.job_status,
         ended_at=status.end_time,
         is_going=metadata.deletion_timestamp is not None,
     )
-
-
-def _tick(text: str) -> datetime | None:
-    try:
-        tick = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return tick if tick.tzinfo else None

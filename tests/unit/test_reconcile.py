@@ -14,6 +14,7 @@ from ray_operator import (
     apply,
     errors,
     kube,
+    merge_patch,
     reconcile,
     records,
     resources,
@@ -39,7 +40,7 @@ from ray_operator import (
 def test_the_patch_holds_just_what_differs(
     old: dict[str, Any], new: dict[str, Any], patch: dict[str, Any]
 ) -> None:
-    assert reconcile.merge_patch(old, new) == patch
+    assert merge_patch.difference(old, new) == patch
 
 
 class Api:

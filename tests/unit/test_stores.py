@@ -7,9 +7,10 @@ import pytest
 
 from ray_operator import names, stores
 
-CLUSTERS, JOBS = "of clusters", "of jobs"
+CLUSTERS, JOBS, SERVICES = "of clusters", "of jobs", "of services"
 OF_CLUSTER = {names.CLUSTER_LABEL: "c"}
 OF_JOB = {names.ORIGIN_KIND_LABEL: "RayJob", names.ORIGIN_NAME_LABEL: "j"}
+OF_SERVICE = {names.ORIGIN_KIND_LABEL: "RayService", names.ORIGIN_NAME_LABEL: "s"}
 
 
 class Kept:
@@ -37,7 +38,8 @@ def told() -> list[tuple[str, str, str]]:
 def families(told: list[tuple[str, str, str]]) -> stores.Families[Any]:
     clusters: Any = Kept(CLUSTERS, told)
     jobs: Any = Kept(JOBS, told)
-    return stores.Families(clusters, jobs)
+    services: Any = Kept(SERVICES, told)
+    return stores.Families(clusters, {"RayJob": jobs, "RayService": services})
 
 
 def answer(labels: dict[str, str], **metadata: Any) -> bytes:
@@ -50,7 +52,12 @@ GOING = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 
 @pytest.mark.parametrize(
     ("labels", "store"),
-    [(OF_CLUSTER, CLUSTERS), (OF_JOB, JOBS), ({**OF_JOB, **OF_CLUSTER}, CLUSTERS)],
+    [
+        (OF_CLUSTER, CLUSTERS),
+        (OF_JOB, JOBS),
+        (OF_SERVICE, SERVICES),
+        ({**OF_JOB, **OF_CLUSTER}, CLUSTERS),
+    ],
 )
 def test_what_was_written_is_kept_once(
     families: stores.Families[Any],
@@ -76,4 +83,4 @@ def test_what_a_delete_left_nothing_of_is_dropped_wherever_it_was(
     families: stores.Families[Any], told: list[tuple[str, str, str]], body: bytes
 ) -> None:
     families.deleted("ns1", "a", "u1", body)
-    assert told == [(CLUSTERS, "removed", "a"), (JOBS, "removed", "a")]
+    assert told == [(each, "removed", "a") for each in (CLUSTERS, JOBS, SERVICES)]

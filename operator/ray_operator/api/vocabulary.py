@@ -1,14 +1,13 @@
-"""The one table of what we say beyond KubeRay: conditions, their reasons, annotations.
+"""The one table of what we say beyond KubeRay of RayClusters, RayJobs and RayCronJobs.
 
-Owns: every such name with its meaning. Does not own: when one is said (`raycluster.status`,
-`raycluster.diagnosis`, …), or names that are KubeRay's (`names`). Invariant: docs/reference.md is
-made of this table, so nothing is said to users that isn't explained there.
+Owns: every condition and reason with its meaning. Does not own: when one is said
+(`raycluster.status`, `raycluster.diagnosis`, …), RayServices (`service_vocabulary`), annotations
+(`annotations`). Invariant: docs/reference.md is made of this table, so nothing is said to users
+that isn't explained there.
 """
 
 import enum
-from typing import NamedTuple, Self
-
-from ray_operator import names
+from typing import Self
 
 
 class Term(enum.StrEnum):
@@ -301,59 +300,3 @@ class CronReason(Term):
         "a RayJob is due and can't be made, or the one that it replaces can't be deleted",
         "as the API server says",
     )
-
-
-class Annotation(NamedTuple):
-    """An annotation of ours; `on` is what carries it."""
-
-    key: str
-    on: str
-    meaning: str
-    is_for_users: bool = False
-
-
-ANNOTATIONS = (
-    Annotation(
-        names.AUTOSCALER_ANNOTATION,
-        "RayCluster",
-        "`sidecar` or `operator`: who scales the workers; for now it is always the sidecar",
-        is_for_users=True,
-    ),
-    Annotation(
-        names.RAW_ENTRYPOINT_ANNOTATION,
-        "RayJob",
-        "`true`: the submitter's shell reads the entrypoint, as KubeRay has it, and not Ray's",
-        is_for_users=True,
-    ),
-    Annotation(
-        names.PAUSED_ANNOTATION,
-        "RayCluster",
-        "`true`: nothing is made, changed or deleted for it; its status stays true",
-        is_for_users=True,
-    ),
-    Annotation(
-        names.DELETE_ORPHANS_ANNOTATION,
-        "RayCluster",
-        "`true`: Pods of groups that were removed from the spec go, drained first",
-        is_for_users=True,
-    ),
-    Annotation(
-        names.HEAD_ANNOTATION,
-        "RayJob",
-        "the head that the attempt belongs to, where an older CRD has no `status.head`",
-    ),
-    Annotation(
-        names.DRAINING_ANNOTATION,
-        "worker Pod",
-        "it is on its way out: until when its work may finish",
-    ),
-    Annotation(
-        names.FAILURES_ANNOTATION,
-        "worker Pod, head Service",
-        "how many Pods before it failed in a row; the next waits accordingly longer",
-    ),
-    Annotation(names.GROUP_HASH_ANNOTATION, "Pod", "of which template of its group it was made"),
-    Annotation(
-        names.CONTENT_HASH_ANNOTATION, "Service, Ingress, …", "of what it was made, as a whole"
-    ),
-)

@@ -6,13 +6,11 @@ costs nothing; one without a hash is another operator's, and stays as it is unti
 the spec.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from ray_operator import actions, names, records, settings
+from ray_operator import actions, content, names, records, settings
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import (
     auth,
@@ -65,7 +63,7 @@ def plan(
 ) -> actions.Plan:
     """Create what is missing, update what changed, delete what is no longer wanted."""
     present = _present(cluster, observed)
-    wanted = [_hashed(each) for each in _wanted(cluster, observed, options)]
+    wanted = [content.stamped(each) for each in _wanted(cluster, observed, options)]
     leaving = head_service.leaving(cluster, observed, options=options)
     todo: list[actions.Action] = [_delete(each, "Service") for each in leaving]
     waits = timedelta() if leaving else None
@@ -171,15 +169,6 @@ def _delete(found: _Child, kind: str) -> actions.Action:
     )
 
 
-def _hashed(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Stamp the manifest with the hash of its content."""
-    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    given = manifest["metadata"]
-    annotations = {**given.get("annotations", {}), names.CONTENT_HASH_ANNOTATION: digest}
-    return {**manifest, "metadata": {**given, "annotations": annotations}}
-
-
 def _is_outdated(
     cluster: api.RayCluster, found: Mapping[str, str], wanted: Mapping[str, Any]
 ) -> bool:
@@ -187,4 +176,4 @@ def _is_outdated(
     if stamped is None:
         answered = cluster.status.get("observedGeneration", cluster.metadata.generation)
         return bool(answered < cluster.metadata.generation)
-    return bool(stamped != wanted["metadata"]["annotations"][names.CONTENT_HASH_ANNOTATION])
+    return bool(stamped != content.stamp(wanted))

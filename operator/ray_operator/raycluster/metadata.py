@@ -55,7 +55,7 @@ def pod_labels(
         else names.HEAD_GROUP,
     }
     if creator_kind(cluster) == "RayService":
-        labels[names.SERVE_LABEL] = "false" if is_head else "true"
+        labels[names.SERVE_LABEL] = str(not is_head and workers_serve(cluster)).lower()
     return labels
 
 
@@ -83,6 +83,12 @@ def pod_annotations(
             annotations[names.FT_NAMESPACE_ANNOTATION] = namespace
         annotations[names.VERSION_ANNOTATION] = settings.version
     return annotations
+
+
+def workers_serve(cluster: api.RayCluster) -> bool:
+    """Tell whether the workers of a RayService's cluster take requests."""
+    said = cluster.metadata.annotations.get(names.PROXY_LOCATION_ANNOTATION, "")
+    return creator_kind(cluster) == "RayService" and said not in {"HeadOnly", "Disabled"}
 
 
 def creator_kind(cluster: api.RayCluster) -> str:

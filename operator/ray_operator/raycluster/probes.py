@@ -76,7 +76,7 @@ def probes(
     is ready then; without it the first look would be after ten seconds.
     """
     is_head = isinstance(group, api.HeadGroupSpec)
-    serves = not is_head and metadata.creator_kind(cluster) == "RayService"
+    serves = not is_head and metadata.workers_serve(cluster)
     agent = rayparams.port(params, "dashboard-agent-listen-port", rayparams.AGENT_PORT)
     alive = f"ask {agent} /api/local_raylet_healthz"
     checks = [alive]
@@ -93,8 +93,7 @@ def probes(
     soon = {"initialDelaySeconds": 0} if has_startup else {}
     readiness = {**_READINESS, **_COMMON, **soon, **asked}
     if serves:
-        serve = _exec([*checks, f"ask {_serve_port(group)} /-/healthz"])
-        readiness = {**readiness, **serve, "failureThreshold": 1}
+        readiness = _serves(group)
     liveness = {**_LIVENESS, **_COMMON, **asked}
     found = {"livenessProbe": liveness, "readinessProbe": readiness}
     return {**found, "startupProbe": _startup(checks)} if has_startup else found
@@ -120,6 +119,20 @@ def has_http_health(spec: api.RayClusterSpec, group: api.GroupSpec) -> bool:
     else:
         version = ray_version.of_image(group.ray_container.get("image") or "")
     return version is not None and version >= HTTP_SINCE
+
+
+def _serves(group: api.GroupSpec) -> dict[str, Any]:
+    """Return the readiness of a worker that takes requests: as its Serve proxy says.
+
+    Whether its raylet is well is the liveness probe's to ask.
+    """
+    return {
+        "httpGet": {"path": "/-/healthz", "port": _serve_port(group)},
+        "periodSeconds": 2,
+        "timeoutSeconds": 2,
+        "failureThreshold": 2,
+        "successThreshold": 1,
+    }
 
 
 def _startup(checks: Sequence[str]) -> dict[str, Any]:

@@ -45,9 +45,9 @@ def spec_hash(spec: api.RayClusterSpec) -> str:
         {
             **_shared(spec),
             **address,
-            "headGroupSpec": _group(_written(spec.head_group_spec), _HEAD),
+            "headGroupSpec": _group(written(spec.head_group_spec), _HEAD),
             "workerGroupSpecs": [
-                _group(_written(each), _WORKERS) for each in spec.worker_group_specs
+                _group(written(each), _WORKERS) for each in spec.worker_group_specs
             ],
         }
     )
@@ -57,13 +57,13 @@ def group_hash(spec: api.RayClusterSpec, group: api.GroupSpec) -> str:
     """Hash what the Pods of one group, or the head, depend on; shaped as `spec_hash`'s."""
     shared = _shared(spec)
     if group is spec.head_group_spec:
-        return _hash({**shared, "group": _group(_written(group), _HEAD)})
+        return _hash({**shared, "group": _group(written(group), _HEAD)})
     autoscaler, store = shared.pop("autoscalerOptions", {}), "gcsFaultToleranceOptions"
     return _hash(
         {
             **shared,
             "autoscalerVersion": autoscaler.get("version"),
-            "group": _group(_written(group), _WORKERS),
+            "group": _group(written(group), _WORKERS),
             "headPort": spec.head_group_spec.ray_start_params.get("port"),
             store: store in shared,
         }
@@ -72,15 +72,16 @@ def group_hash(spec: api.RayClusterSpec, group: api.GroupSpec) -> str:
 
 def _shared(spec: api.RayClusterSpec) -> dict[str, Any]:
     """Return what counts outside of the groups."""
-    written = _written(spec, exclude={"head_group_spec", "worker_group_specs"})
-    counted = _without(written, _SPEC)
+    rest = written(spec, exclude={"head_group_spec", "worker_group_specs"})
+    counted = _without(rest, _SPEC)
     counted["headServiceName"] = _head_service_name(spec)
     if "autoscalerOptions" in counted:
         counted["autoscalerOptions"] = _without(counted["autoscalerOptions"], _AUTOSCALER)
     return counted
 
 
-def _written(part: base.Model, exclude: set[str] | None = None) -> dict[str, Any]:
+def written(part: base.Model, exclude: set[str] | None = None) -> dict[str, Any]:
+    """Return what the user wrote of a part of a spec, less what says no more than the default."""
     return part.model_dump(
         mode="json",
         by_alias=True,
@@ -97,10 +98,10 @@ def _hash(counted: dict[str, Any]) -> str:
     return base64.b32hexencode(digest).decode()
 
 
-def _group(written: dict[str, Any], ignored: set[str]) -> dict[str, Any]:
-    template = dict(written["template"])
+def _group(group: dict[str, Any], ignored: set[str]) -> dict[str, Any]:
+    template = dict(group["template"])
     template["spec"] = _without(template.get("spec") or {}, _POD)
-    return {**_without(written, ignored), "template": template}
+    return {**_without(group, ignored), "template": template}
 
 
 def _head_service_name(spec: api.RayClusterSpec) -> str:
@@ -118,5 +119,5 @@ def has_address(spec: api.RayClusterSpec) -> bool:
     return bool((head.head_service.get("spec") or {}).get("clusterIP") != "None")
 
 
-def _without(written: dict[str, Any], ignored: set[str]) -> dict[str, Any]:
-    return {key: value for key, value in written.items() if key not in ignored}
+def _without(part: dict[str, Any], ignored: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key not in ignored}

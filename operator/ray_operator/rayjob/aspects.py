@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from ray_operator import actions, conditions, validity
 from ray_operator.api import rayjob as api
 from ray_operator.api import vocabulary
+from ray_operator.raycluster import rollup
 from ray_operator.rayjob.observed import Observed
 from ray_operator.rayjob.state import FINISHED, STOPPED, Phase, State
 
 Type = vocabulary.JobCondition
 Told = vocabulary.JobReason
-_CLUSTER_READY = vocabulary.ClusterCondition.READY
 _ATTEMPT = frozenset({Phase.INITIALIZING, Phase.WAITING, Phase.RUNNING})
 
 
@@ -58,18 +58,7 @@ def _cluster(observed: Observed, state: State) -> Iterator[conditions.Condition]
     """Roll up the cluster's own diagnosis, while an attempt needs the cluster."""
     if state.phase not in _ATTEMPT or not state.cluster:
         return
-    if observed.cluster is None:
-        text = f"RayCluster {state.cluster} doesn't exist"
-        yield _condition(Type.CLUSTER_READY, "False", Told.CLUSTER_NOT_FOUND, text)
-        return
-    said = conditions.read(observed.cluster.status.get("conditions", ()))
-    ready = conditions.find(said, _CLUSTER_READY)
-    if ready is None:
-        text = f"RayCluster {state.cluster} has no such condition yet"
-        yield _condition(Type.CLUSTER_READY, "Unknown", Told.CLUSTER_UNKNOWN, text)
-        return
-    text = f"RayCluster {state.cluster}: {ready.message}" if ready.message else ""
-    yield _condition(Type.CLUSTER_READY, ready.status, ready.reason, text)
+    yield rollup.ready(state.cluster, observed.cluster)
 
 
 def _reachable(observed: Observed, state: State) -> Iterator[conditions.Condition]:

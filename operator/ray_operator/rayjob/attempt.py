@@ -6,7 +6,6 @@ share one but by a chance of one in millions, and never of one RayJob's.
 """
 
 import dataclasses
-import hashlib
 from datetime import datetime
 
 from ray_operator import conditions, names
@@ -34,9 +33,4 @@ def begun(case: Case) -> State:
 def _drawn(case: Case, what: str, started: datetime) -> str:
     metadata = case.job.metadata
     seed = f"{metadata.uid}/{what}/{case.state.failed}/{conditions.timestamp(started)}"
-    number = int.from_bytes(hashlib.sha256(seed.encode()).digest())
-    suffix = ""
-    for _ in range(names.SUFFIX_LENGTH):
-        number, index = divmod(number, len(names.SUFFIX_ALPHABET))
-        suffix += names.SUFFIX_ALPHABET[index]
-    return names.attempt(metadata.name, suffix)
+    return names.attempt(metadata.name, names.suffix(seed))

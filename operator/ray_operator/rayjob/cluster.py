@@ -7,38 +7,23 @@ Source: KubeRay 1.7, RayClusters of RayJobs.
 
 from typing import Any
 
-from ray_operator import names, settings
+from ray_operator import names, ownership, settings
 from ray_operator.api import rayjob as api
-from ray_operator.rayjob import children, sidecar
-
-_NOT_COPIED = ("kubectl.kubernetes.io/last-applied-configuration",)
-_NOT_COPIED_PREFIXES = ("argocd.argoproj.io/", "ray-operator.io/")
+from ray_operator.rayjob import sidecar
 
 
 def manifest(job: api.RayJob, *, name: str, options: settings.Settings) -> dict[str, Any]:
     """Return the cluster of that name; the spec must have one."""
     assert job.spec.ray_cluster_spec is not None
     spec = job.spec.ray_cluster_spec.dump()
-    annotations = _annotations(job)
+    annotations = ownership.copied_annotations(job)
     if job.spec.submission_mode == "SidecarMode":
         spec = sidecar.joined(job, name, spec, options=options)
         annotations[names.KEEP_HEAD_ANNOTATION] = "true"
     labels = {
         **job.metadata.labels,
-        **children.origin(job),
+        **ownership.origin(job),
         names.SUBMISSION_MODE_LABEL: job.spec.submission_mode,
     }
-    metadata = children.metadata(job, name=name, labels=labels)
-    if annotations:
-        metadata["annotations"] = annotations
+    metadata = ownership.metadata(job, name=name, labels=labels, annotations=annotations)
     return {"apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": metadata, "spec": spec}
-
-
-def _annotations(job: api.RayJob) -> dict[str, str]:
-    """Return the annotations that describe the cluster too, and not the RayJob's own handling."""
-    return {
-        key: text
-        for key, text in job.metadata.annotations.items()
-        if key not in _NOT_COPIED
-        and (key == names.AUTOSCALER_ANNOTATION or not key.startswith(_NOT_COPIED_PREFIXES))
-    }

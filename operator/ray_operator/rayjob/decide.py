@@ -13,6 +13,7 @@ from datetime import datetime
 
 from ray_operator import actions, names, records
 from ray_operator.raycluster import head as cluster_head
+from ray_operator.raycluster import reach
 from ray_operator.rayjob import (
     attempt,
     children,
@@ -257,7 +258,7 @@ def _addressed(case: Case, state: State, phase: Phase) -> State:
     found = case.observed.cluster
     if found is None or state.dashboard_url:
         return dataclasses.replace(state, phase=phase)
-    address = head_service.dashboard(found, options=case.options)
+    address = reach.dashboard(found, options=case.options)
     return dataclasses.replace(state, phase=phase, dashboard_url=address)
 
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from ray_operator import actions, ray_records, settings
 from ray_operator.api import rayjob as api
-from ray_operator.raycluster import auth
-from ray_operator.raycluster import observed as cluster_seen
-from ray_operator.rayjob import head_service, plan, retention, submission
+from ray_operator.raycluster import reach
+from ray_operator.rayjob import plan, retention, submission
 from ray_operator.rayjob import state as states
 from ray_operator.rayjob.case import Case
 from ray_operator.rayjob.observed import Observed
@@ -33,7 +32,7 @@ def inquiry(
     state = states.of(job)
     address = state.dashboard_url
     if not address and observed.cluster is not None:
-        address = head_service.dashboard(observed.cluster, options=options)
+        address = reach.dashboard(observed.cluster, options=options)
     if not plan.is_ours(job) or not state.cluster or not address:
         return None
     case = Case(
@@ -44,7 +43,7 @@ def inquiry(
         options=options,
         now=state.ended_at or _LONG_AGO,
     )
-    head = _head(observed, address)
+    head = reach.head(observed.cluster, observed.head(), address)
     if job.metadata.deletion_timestamp:
         return _asked(head, state, stops=True) if plan.is_to_be_stopped(job) else None
     match state.phase:
@@ -93,22 +92,4 @@ def _asked(
         submission=payload,
         stops=stops,
         is_urgent=is_urgent,
-    )
-
-
-def _head(observed: Observed, address: str) -> ray_records.RayHead:
-    """Return the head to ask; one that isn't there doesn't answer, which is to be noticed."""
-    cluster, pod = observed.cluster, observed.head()
-    ray = pod.ray() if pod else None
-    host, _, port = address.rpartition(":")
-    return ray_records.RayHead(
-        pod_uid=pod.uid if pod else "",
-        restarts=ray.restarts if ray else 0,
-        is_up=pod is not None and cluster_seen.has_ray(pod),
-        host=host,
-        gcs_port=0,
-        dashboard_port=int(port),
-        token_secret=auth.secret_name(cluster) if cluster else "",
-        wants_own_token=cluster is not None and auth.needs_volume(cluster.spec),
-        service=host.partition(".")[0],
     )

@@ -7,11 +7,11 @@ Source: KubeRay 1.7, submitter Job, which fills in nothing for a template of the
 
 from typing import Any
 
-from ray_operator import names, settings
+from ray_operator import names, ownership, settings
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import rayjob as api
 from ray_operator.raycluster import auth, containers
-from ray_operator.rayjob import children, submission
+from ray_operator.rayjob import submission
 from ray_operator.rayjob.state import State
 
 RETRIES = 2
@@ -30,7 +30,7 @@ def manifest(
     options: settings.Settings,
 ) -> dict[str, Any]:
     """Return the Job, which submits to the head that the state names and to no other."""
-    labels = {**children.origin(job), names.CREATED_BY_LABEL: names.CREATED_BY}
+    labels = {**ownership.origin(job), names.CREATED_BY_LABEL: names.CREATED_BY}
     template = dict(spec.submitter_pod_template or {})
     given = dict(template.get("metadata") or {})
     config = spec.submitter_config
@@ -38,7 +38,7 @@ def manifest(
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": children.metadata(job, name=job.metadata.name, labels=labels),
+        "metadata": ownership.metadata(job, name=job.metadata.name, labels=labels),
         "spec": {
             "backoffLimit": RETRIES if retries is None else retries,
             "template": {

@@ -3,7 +3,7 @@
 import pytest
 
 from ray_operator import names
-from ray_operator.api import vocabulary
+from ray_operator.api import annotations, vocabulary
 
 TABLES = (
     vocabulary.ClusterCondition,
@@ -30,4 +30,4 @@ def test_every_annotation_of_ours_is_explained() -> None:
         for key, value in vars(names).items()
         if key.endswith("_ANNOTATION") and value.startswith("ray-operator.io/")
     }
-    assert ours == {each.key for each in vocabulary.ANNOTATIONS}
+    assert ours == {each.key for each in annotations.ANNOTATIONS}

@@ -125,10 +125,28 @@ def test_workers_of_a_service_are_ready_when_their_proxy_is() -> None:
     )
     assert "httpGet" in head["readinessProbe"]
     assert "httpGet" in worker["livenessProbe"]
-    assert checks(worker["readinessProbe"]) == (
-        "ask 1111 /api/local_raylet_healthz && ask 3333 /-/healthz"
+    asked = worker["readinessProbe"]
+    assert asked["httpGet"] == {"path": "/-/healthz", "port": 3333}
+    assert asked["periodSeconds"] * asked["failureThreshold"] <= 5, "as soon as the reference"
+
+
+@pytest.mark.parametrize(
+    ("location", "serves"),
+    [("EveryNode", True), ("", True), ("HeadOnly", False), ("Disabled", False)],
+)
+def test_workers_without_a_proxy_are_ready_without_one(location: str, *, serves: bool) -> None:
+    metadata = {
+        "labels": {names.ORIGIN_KIND_LABEL: "RayService"},
+        "annotations": {names.PROXY_LOCATION_ANNOTATION: location},
+    }
+    cluster = cluster_of(version="2.46.0", metadata=metadata)
+    _, worker = pods(cluster)
+    assert ("httpGet" in worker["readinessProbe"]) is serves
+    (group,) = cluster.spec.worker_group_specs
+    (pod,) = desired.worker_pods(
+        cluster, group, places=[desired.Place()], settings=builders.SETTINGS
     )
-    assert worker["readinessProbe"]["failureThreshold"] == 1
+    assert pod["metadata"]["labels"][names.SERVE_LABEL] == str(serves).lower()
 
 
 def test_probes_of_the_user_stay_each_by_itself() -> None:

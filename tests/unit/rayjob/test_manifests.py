@@ -13,7 +13,7 @@ import pytest
 from ray_operator import actions, features, names, settings, submitter
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import rayjob as api
-from ray_operator.raycluster import auth
+from ray_operator.raycluster import auth, reach
 from ray_operator.rayjob import cluster, head_service, sidecar, submission, submitter_job
 from ray_operator.rayjob import state as states
 from ray_operator.rayjob.state import Head, State
@@ -98,7 +98,7 @@ def built(case: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     made = [cluster.manifest(job, name=state.cluster, options=SETTINGS)]
     found = cluster_api.RayCluster.model_validate_json(json.dumps(made[0]))
     if "Service" in theirs:
-        made.append(head_service.manifest(job, found, options=SETTINGS))
+        made.append(reach.service(job, found, options=SETTINGS))
     if "Job" in theirs:
         made.append(submitter_job.manifest(job, job.spec, state, cluster=found, options=SETTINGS))
     assert {each["kind"] for each in made} == theirs.keys()
@@ -480,7 +480,7 @@ def test_the_head_service_is_as_the_clusters_under_a_lasting_name() -> None:
         },
         headServiceAnnotations={"a": "b"},
     )
-    made = head_service.manifest(given.rayjob(), wide, options=SETTINGS)
+    made = reach.service(given.rayjob(), wide, options=SETTINGS)
     assert made["metadata"]["name"] == "job-head-svc"
     assert "annotations" not in made["metadata"]
     assert made["spec"]["type"] == "NodePort"
@@ -509,7 +509,7 @@ def test_the_dashboard_is_where_the_clusters_own_service_is(
     change: dict[str, Any], address: str
 ) -> None:
     found = given.cluster(headGroupSpec={**given.CLUSTER_SPEC["headGroupSpec"], **change})
-    assert head_service.dashboard(found, options=SETTINGS) == address
+    assert reach.dashboard(found, options=SETTINGS) == address
 
 
 def test_a_service_keeps_the_sort_of_its_address() -> None:

@@ -7,8 +7,8 @@ YAML mapping.
 
 from collections.abc import Iterator
 
-from ray_operator import features, go_yaml, names
-from ray_operator.api import cel, duration, kubernetes
+from ray_operator import features, names
+from ray_operator.api import cel, duration, kubernetes, serve_config
 from ray_operator.api import rayservice as api
 from ray_operator.api.rules import FieldError, Rule
 from ray_operator.api.validation import forms, meta, raycluster, upgrade
@@ -40,7 +40,7 @@ def warnings(
 ) -> list[FieldError]:
     """List what works, and hardly as meant."""
     found = []
-    config = _config(service.spec)
+    config = serve_config.parse(service.spec.serve_config_v2)
     if config is None or (isinstance(config, dict) and not config.get("applications")):
         message = "lists no applications: nothing is deployed"
         found.append(FieldError("spec.serveConfigV2", message, Rule.SERVICE_CONFIG))
@@ -124,17 +124,9 @@ def _rest(spec: api.RayServiceSpec) -> Iterator[FieldError]:
         message = f"is {delay}: use 0 or more seconds"
         path = "spec.rayClusterDeletionDelaySeconds"
         yield FieldError(path, message, Rule.SERVICE_DELETION_DELAY)
-    if not isinstance(_config(spec), dict | None):
+    if not isinstance(serve_config.parse(spec.serve_config_v2), dict | None):
         message = "is no YAML mapping: give Serve's configuration, 'applications: [...]'"
         yield FieldError("spec.serveConfigV2", message, Rule.SERVICE_CONFIG)
-
-
-def _config(spec: api.RayServiceSpec) -> object:
-    """Read the configuration; its text when it is no YAML."""
-    try:
-        return next(iter(go_yaml.load_all(spec.serve_config_v2)), None)
-    except ValueError:
-        return spec.serve_config_v2
 
 
 def _is_incremental(spec: api.RayServiceSpec) -> bool:

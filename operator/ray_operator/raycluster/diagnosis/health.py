@@ -9,9 +9,9 @@ Source: Kubernetes 1.34, the kubelet's prober; `probes` and `containers` for wha
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from ray_operator import conditions, records
+from ray_operator import conditions, names, records
 from ray_operator.raycluster import containers as wanted
-from ray_operator.raycluster import probes, rayparams
+from ray_operator.raycluster import metadata, probes, rayparams
 from ray_operator.raycluster.diagnosis import cause, endings
 from ray_operator.raycluster.diagnosis import subject as subjects
 
@@ -30,7 +30,7 @@ def unwell(subject: subjects.Subject, container: records.Container) -> Iterator[
         yield from _waiting(subject, container, container.started_at)
         return
     for event in subject.said("Unhealthy", container=container.name):
-        if event.last_at >= container.started_at:
+        if event.last_at >= container.started_at and not _is_about_serve(subject, event):
             yield _probe(subject, container, event, container.started_at)
 
 
@@ -51,6 +51,16 @@ def _probe(
         found = endings.unresponsive(limit)
         return cause.Cause(found.reason, f"{where}: {found.said}: {found.hint}", due)
     return cause.Cause(Reason.PROBE_FAILING, f"{where}: {said}", due)
+
+
+def _is_about_serve(subject: subjects.Subject, event: records.PodEvent) -> bool:
+    """Tell whether it only says that Serve takes no requests on a worker: it may have no replica.
+
+    The RayService tells what becomes of its applications.
+    """
+    is_worker = subject.pod.labels.get(names.NODE_TYPE_LABEL) == names.WORKER
+    asked = is_worker and metadata.workers_serve(subject.cluster)
+    return asked and _kind(event) == "readinessProbe"
 
 
 def _kind(event: records.PodEvent) -> str:

@@ -1,0 +1,143 @@
+"""The two Services of a RayService: under their names whichever cluster serves is found.
+
+Owns: what they look like, where they lead, and when they are made, changed or removed. Does not
+own: when traffic may move (`traffic`). Invariant: once made they lead to a cluster that serves, or
+served last, and never away from it but to one that is ready; names and addresses stay.
+Source: KubeRay 1.7, Services of RayServices.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ray_operator import actions, content, names, ownership, records
+from ray_operator.api import raycluster as cluster_api
+from ray_operator.api import rayservice as api
+from ray_operator.raycluster import reach
+from ray_operator.raycluster import services as cluster_services
+from ray_operator.rayservice import reasons
+from ray_operator.rayservice.case import Case
+
+
+def serve_name(service: api.RayService) -> str:
+    """Name the serve Service: as the user did, or after the RayService."""
+    given = (service.spec.serve_service or {}).get("metadata") or {}
+    return str(given.get("name") or names.serve_service(service.metadata.name))
+
+
+def target(case: Case) -> str:
+    """Return the cluster that the serve Service leads to; `""` while there is no such Service."""
+    found = case.observed.service(serve_name(case.service)) or _serve_service(case)
+    return found.selector.get(names.CLUSTER_LABEL, "") if found else ""
+
+
+def plan(case: Case, cluster: cluster_api.RayCluster) -> tuple[actions.Action, ...]:
+    """Have both lead to that cluster, and look as the spec says."""
+    return (*_applied(case, cluster), *_renamed(case, cluster))
+
+
+def delete(found: records.Service, why: str) -> actions.Delete:
+    """Return what deletes one of the Services."""
+    return actions.Delete(
+        resource=records.SERVICES,
+        namespace=found.namespace,
+        name=found.name,
+        uid=found.uid,
+        reasons=reasons.SERVICE_DELETED,
+        why=why,
+    )
+
+
+def serve_service(
+    service: api.RayService, cluster: cluster_api.RayCluster
+) -> dict[str, Any] | None:
+    """Return the serve Service for that cluster; None when it would have no ports."""
+    given = service.spec.serve_service or {}
+    metadata, spec = given.get("metadata") or {}, given.get("spec") or {}
+    ports = _ports(cluster, spec.get("ports") or [])
+    if not ports:
+        return None
+    kind = spec.get("type") or cluster.spec.head_group_spec.service_type
+    labels = {
+        **(metadata.get("labels") or {}),
+        **ownership.origin(service),
+        names.SERVE_LABEL: names.label_value(f"{service.metadata.name}-serve"),
+    }
+    selector = {names.CLUSTER_LABEL: cluster.metadata.name, names.SERVE_LABEL: "true"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": ownership.metadata(
+            service,
+            name=serve_name(service),
+            labels=labels,
+            annotations=metadata.get("annotations"),
+        ),
+        "spec": {
+            **spec,
+            **({"type": kind} if kind else {}),
+            "selector": selector,
+            "ports": ports,
+        },
+    }
+
+
+def _ports(cluster: cluster_api.RayCluster, given: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the ports of Serve by name, as the user has them if so, and the user's others."""
+    named = {each.get("name"): dict(each) for each in given}
+    found = cluster_services.serve_ports(cluster.spec.head_group_spec)
+    ours = [
+        named.get(name) or {"name": name, "port": found[name], "targetPort": found[name]}
+        for name in sorted(found)
+    ]
+    return [*ours, *(dict(each) for each in given if each.get("name") not in found)]
+
+
+def _applied(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Action]:
+    wanted = [
+        reach.service(case.service, cluster, options=case.options),
+        serve_service(case.service, cluster),
+    ]
+    for each in wanted:
+        if each is None:
+            continue
+        manifest = content.stamped(each)
+        found = case.observed.service(manifest["metadata"]["name"])
+        if found is None:
+            yield actions.Apply(
+                resource=records.SERVICES, manifest=manifest, reasons=reasons.SERVICE, is_new=True
+            )
+        elif _is_outdated(case, found, manifest):
+            if (found.cluster_ip == "None") is not (manifest["spec"].get("clusterIP") == "None"):
+                manifest["spec"].pop("clusterIP", None)  # it can't change; the rest can
+            yield actions.Apply(
+                resource=records.SERVICES, manifest=manifest, reasons=reasons.SERVICE_UPDATED
+            )
+
+
+def _is_outdated(case: Case, found: records.Service, wanted: Mapping[str, Any]) -> bool:
+    """Tell whether one has to change; another operator's only when it leads elsewhere."""
+    cluster = wanted["spec"]["selector"][names.CLUSTER_LABEL]
+    if found.selector.get(names.CLUSTER_LABEL) != cluster:
+        return True
+    stamped = found.annotations.get(names.CONTENT_HASH_ANNOTATION)
+    if stamped is not None:
+        return stamped != content.stamp(wanted)
+    answered = case.service.status.get("observedGeneration", case.service.metadata.generation)
+    return bool(answered < case.service.metadata.generation)
+
+
+def _renamed(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Action]:
+    """Remove the serve Service of an earlier name, once that of the present name leads on."""
+    name = serve_name(case.service)
+    found = case.observed.service(name)
+    if found is None or found.selector.get(names.CLUSTER_LABEL) != cluster.metadata.name:
+        return
+    for each in case.observed.services:
+        if names.SERVE_LABEL in each.labels and each.name != name:
+            yield delete(each, f"it is {name} now")
+
+
+def _serve_service(case: Case) -> records.Service | None:
+    """Return the serve Service, whatever its name was."""
+    found = (each for each in case.observed.services if names.SERVE_LABEL in each.labels)
+    return next(found, None)

@@ -1,0 +1,118 @@
+"""RayServices on real Ray: the sample as users try it, and upgrades under load."""
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support import cluster as clusters
+from tests.support import operators, ray, serve
+
+pytestmark = pytest.mark.usefixtures("operator")
+SAMPLE = Path(__file__).parents[2] / "samples/ray-service.sample.yaml"
+SOON = timedelta(minutes=1)
+
+
+def post(cluster: clusters.Cluster, namespace: str, url: str, body: object) -> str:
+    """Send a request from a Pod of the namespace, once."""
+    where = ("-n", namespace, "exec", "client", "--", "curl", "-sS", "-m", "10", "-X", "POST")
+    header = ("-H", "Content-Type: application/json", "-d", json.dumps(body))
+    return cluster.kubectl(*where, *header, url)
+
+
+def add_client(cluster: clusters.Cluster, namespace: str) -> None:
+    """Run a Pod to send requests from."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "client"},
+        "spec": {
+            "containers": [{"name": "c", "image": ray.IMAGE, "command": ["sleep", "infinity"]}],
+            "terminationGracePeriodSeconds": 0,
+        },
+    }
+    cluster.apply(pod, namespace)
+    cluster.kubectl("-n", namespace, "wait", "pod/client", "--for=condition=Ready", "--timeout=60s")
+
+
+def test_the_sample(cluster: clusters.Cluster, namespace: str) -> None:
+    """Journey E; scenarios 1 and 2."""
+    add_client(cluster, namespace)
+    began = time.monotonic()
+    cluster.apply(SAMPLE, namespace)
+    name = "rayservice-sample"
+    serve.wait_condition(cluster, namespace, "Ready", name=name)
+    print(f"Ready after {time.monotonic() - began:.1f} s")
+    fruit, calc = (f"http://{name}-serve-svc:8000/{path}/" for path in ("fruit", "calc"))
+    assert post(cluster, namespace, calc, ["MUL", 3]) == "15 pizzas please!"
+    assert post(cluster, namespace, fruit, ["MANGO", 2]) == "6"
+    assert cluster.get("services", namespace, f"{name}-head-svc")
+    first = serve.active(cluster, namespace, name)
+    table = cluster.kubectl("-n", namespace, "get", "rayservice", name)
+    assert "Running" in table
+    assert cluster.list("pods", namespace, labels="ray.io/is-ray-node=yes")
+
+    text = cluster.get("rayservices", namespace, name)
+    assert text is not None
+    edited = text["spec"]["serveConfigV2"].replace("price: 3", "price: 4")
+    edited = edited.replace("factor: 5", "factor: 3")
+    serve.change(cluster, namespace, name, serveConfigV2=edited)
+    cluster.wait(
+        lambda: (
+            post(cluster, namespace, fruit, ["MANGO", 2]) == "8"
+            and post(cluster, namespace, calc, ["MUL", 3]) == "9 pizzas please!"
+        ),
+        within=SOON,
+        what="the answers of the new configuration",
+        namespace=namespace,
+    )
+    assert serve.wait_serving(cluster, namespace, name) == first
+    apps = serve.status(cluster, namespace, name)["activeServiceStatus"]["applicationStatuses"]
+    assert {each["status"] for each in apps.values()} == {"RUNNING"}
+    stand = apps["fruit_app"]["serveDeploymentStatuses"]["MangoStand"]
+    assert stand["status"] == "HEALTHY"
+    cluster.kubectl("-n", namespace, "delete", "rayservice", name, "--timeout=90s")
+    assert not cluster.list("rayclusters", namespace)
+
+
+def test_no_request_fails_through_changes(operator: operators.Operator, namespace: str) -> None:
+    """Scenarios 2, 3, 8, 11 and 20: in place, a new cluster, a restarted operator."""
+    cluster, service = operator.cluster, f"{serve.NAME}-serve-svc"
+    cluster.apply(serve.code(), namespace)
+    began = time.monotonic()
+    cluster.apply(serve.ray_service(rayClusterDeletionDelaySeconds=40), namespace)
+    serve.wait_condition(cluster, namespace, "Ready")
+    print(f"Ready after {time.monotonic() - began:.1f} s")
+    with serve.load(cluster, namespace, f"http://{service}:8000") as load:
+        (first, *_) = load.answers()
+        assert first.is_good, first
+        print("baseline", serve.summary(load.wait(10)))
+        with serve.watched_endpoints(cluster, namespace, service) as fewest:
+            serve.change(cluster, namespace, serveConfigV2=serve.config("b"))
+            serve.wait_serving(cluster, namespace)
+            print("in place", serve.summary(load.wait(5)))
+
+            old, began = serve.active(cluster, namespace), time.monotonic()
+            serve.change(cluster, namespace, rayClusterConfig=serve.cluster_config("2"))
+            serve.wait_condition(cluster, namespace, "UpgradeInProgress", "True", within=SOON)
+            new = serve.wait_serving(cluster, namespace)
+            print(f"upgraded after {time.monotonic() - began:.1f} s")
+            assert new != old
+            switched = time.monotonic()
+            operator.scale(0)
+            operator.scale(1)
+            cluster.wait(
+                lambda: cluster.get("rayclusters", namespace, old) is None,
+                within=timedelta(minutes=2),
+                what="the old cluster gone",
+                namespace=namespace,
+            )
+            assert time.monotonic() - switched > 35, "its requests were to be answered"
+            answers = load.wait(18)
+            assert fewest() >= 1
+    found = serve.summary(answers)
+    print("in all", found)
+    assert found["failed"] == 0
+    assert found["versions"] == ["a/1", "b/1", "b/2"]

@@ -1,0 +1,168 @@
+"""What a RayService makes, beside what KubeRay made of the same."""
+
+import json
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+
+from ray_operator import names, settings
+from ray_operator.api import raycluster as cluster_api
+from ray_operator.api import rayservice as api
+from ray_operator.raycluster import desired
+from ray_operator.rayservice import cluster, services
+from tests.unit import builders, golden
+from tests.unit.golden import ABSENT, Difference
+from tests.unit.rayservice.world import World, cluster_config, config
+
+SETTINGS = settings.Settings(version="nightly")
+MEANT = [
+    Difference(
+        f"metadata.annotations.{names.CONTENT_HASH_ANNOTATION}",
+        ANY,
+        ABSENT,
+        "what may change in place is known by it",
+    ),
+    Difference(
+        f"metadata.annotations.{names.GOAL_HASH_ANNOTATION}",
+        ANY,
+        ANY,
+        "another set of fields counts",
+    ),
+]
+
+
+def load() -> tuple[api.RayService, dict[str, Any]]:
+    """Return the RayService, and the cluster that was made of it."""
+    found = golden.documents("service")
+    (service,) = (each for each in found if each["kind"] == "RayService")
+    (made,) = (each for each in found if each["kind"] == "RayCluster")
+    service["metadata"]["uid"] = "<uid of owner>"
+    del made["status"]
+    return api.RayService.model_validate_json(json.dumps(service)), made
+
+
+def test_the_cluster_is_as_kuberay_made_it_but_for_what_is_meant() -> None:
+    service, theirs = load()
+    ours = cluster.manifest(service, name=theirs["metadata"]["name"], options=SETTINGS)
+    # An API server adds the defaults of the CRD to ours, as it did to theirs.
+    assert golden.unmeant(ours, theirs, MEANT) == []
+    assert golden.occurring(ours, theirs, MEANT) == set(range(len(MEANT)))
+
+
+def test_its_pods_are_labelled_as_kuberay_did() -> None:
+    _, made = load()
+    model = cluster_api.RayCluster.model_validate_json(json.dumps(made))
+    (group,) = model.spec.worker_group_specs
+    head = desired.head_pod(model, settings=SETTINGS)
+    (worker,) = desired.worker_pods(model, group, places=[desired.Place()], settings=SETTINGS)
+    theirs = [each for each in golden.documents("service") if each["kind"] == "Pod"]
+    for ours, their in zip((head, worker), theirs, strict=True):
+        expected = dict(their["metadata"]["labels"])
+        expected.pop(names.REPLICA_INDEX_LABEL, None)
+        assert ours["metadata"]["labels"] == expected
+
+
+def made_cluster(**fields: Any) -> cluster_api.RayCluster:
+    world = World(rayClusterConfig=cluster_config(**fields))
+    manifest = cluster.manifest(world.service(), name="svc-aaaaa", options=builders.SETTINGS)
+    return cluster_api.RayCluster.model_validate_json(json.dumps(manifest))
+
+
+def test_two_clusters_do_not_share_a_place_in_redis() -> None:
+    store = {"redisAddress": "redis:6379", "externalStorageNamespace": "mine"}
+    found = made_cluster(gcsFaultToleranceOptions=store)
+    assert found.spec.gcs_fault_tolerance_options is not None
+    place = found.spec.gcs_fault_tolerance_options.external_storage_namespace
+    assert place == "mine-svc-aaaaa"
+
+
+@pytest.mark.parametrize("location", ["HeadOnly", "Disabled", "EveryNode"])
+def test_a_cluster_knows_where_requests_are_taken(location: str) -> None:
+    text = json.dumps({"proxy_location": location, **json.loads(config())})
+    world = World(serveConfigV2=text)
+    manifest = cluster.manifest(world.service(), name="svc-aaaaa", options=builders.SETTINGS)
+    said = manifest["metadata"]["annotations"].get(names.PROXY_LOCATION_ANNOTATION)
+    assert said == (None if location == "EveryNode" else location)
+
+
+def test_tools_keep_their_own_annotations() -> None:
+    world = World()
+    world.annotations = {
+        "kubectl.kubernetes.io/last-applied-configuration": "{}",
+        "argocd.argoproj.io/tracking-id": "a",
+        names.FT_NAMESPACE_ANNOTATION: "here",
+    }
+    manifest = cluster.manifest(world.service(), name="svc-aaaaa", options=builders.SETTINGS)
+    annotations = manifest["metadata"]["annotations"]
+    assert annotations[names.FT_NAMESPACE_ANNOTATION] == "here"
+    assert not annotations.keys() & {
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "argocd.argoproj.io/tracking-id",
+    }
+
+
+def ports_of(*ports: tuple[str, int]) -> dict[str, Any]:
+    given = cluster_config()["headGroupSpec"]
+    given["template"]["spec"]["containers"][0]["ports"] = [
+        {"name": name, "containerPort": number} for name, number in ports
+    ]
+    return {"headGroupSpec": given}
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "ports"),
+    [
+        ((), (), [("serve", 8000)]),
+        ((("serve", 9000), ("serve-grpc", 9001)), (), [("serve", 9000), ("serve-grpc", 9001)]),
+        ((("dashboard", 8265),), (), None),
+        ((("dashboard", 8265),), (("mine", 80),), [("mine", 80)]),
+        ((), (("serve", 80), ("more", 81)), [("serve", 80), ("more", 81)]),
+    ],
+)
+def test_ports_of_the_serve_service(
+    declared: tuple[tuple[str, int], ...],
+    given: tuple[tuple[str, int], ...],
+    ports: list[tuple[str, int]] | None,
+) -> None:
+    target = made_cluster(**ports_of(*declared) if declared else {})
+    template = {"spec": {"ports": [{"name": name, "port": number} for name, number in given]}}
+    world = World(serveService=template)
+    made = services.serve_service(world.service(), target)
+    if ports is None:
+        assert made is None
+        return
+    assert made is not None
+    assert [(each["name"], each["port"]) for each in made["spec"]["ports"]] == ports
+
+
+def test_the_users_serve_service_stays_his_but_for_what_finds_pods() -> None:
+    given = {
+        "metadata": {
+            "name": "mine",
+            "namespace": "elsewhere",
+            "labels": {"a": "b", names.ORIGIN_NAME_LABEL: "no"},
+            "annotations": {"c": "d"},
+        },
+        "spec": {"type": "NodePort", "selector": {"x": "y"}, "sessionAffinity": "ClientIP"},
+    }
+    world = World(serveService=given)
+    made = services.serve_service(world.service(), made_cluster())
+    assert made is not None
+    metadata, spec = made["metadata"], made["spec"]
+    assert (metadata["name"], metadata["namespace"]) == ("mine", "ns1")
+    assert metadata["labels"]["a"] == "b"
+    assert metadata["labels"][names.ORIGIN_NAME_LABEL] == "svc"
+    assert metadata["annotations"] == {"c": "d"}
+    assert (spec["type"], spec["sessionAffinity"]) == ("NodePort", "ClientIP")
+    assert spec["selector"] == {names.CLUSTER_LABEL: "svc-aaaaa", names.SERVE_LABEL: "true"}
+
+
+def test_a_renamed_serve_service_replaces_the_other() -> None:
+    world = World().settle()
+    world.edit(serveService={"metadata": {"name": "mine"}})
+    world.passes()
+    assert "mine" in world.services
+    world.elapse(3)
+    assert sorted(world.services) == ["mine", "svc-head-svc"]
+    assert world.active == world.made[0]
