@@ -281,3 +281,17 @@ def watched_endpoints(
     finally:
         is_over.set()
         thread.join()
+
+
+ASK = """
+import sys, urllib.request
+print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())
+"""
+
+
+def answers(cluster: clusters.Cluster, namespace: str, name: str = NAME, *, url: str = "") -> str:
+    """Ask once through the Service, from the head that serves; return what it answers."""
+    head = ray.head(cluster, namespace, active(cluster, namespace, name))
+    where = ("-n", namespace, "exec", "-i", head, "-c", "ray-head", "--", "python", "-")
+    url = url or f"http://{name}-serve-svc:8000/"
+    return cluster.kubectl(*where, url, stdin=ASK).strip()
