@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from ray_operator import dashboard, errors, ray_records
+from ray_operator import dashboard, errors, ray_records, serve_records
 
 MISSING = {"kind": "Status", "apiVersion": "v1", "code": 404, "message": 'services "x" not found'}
 
@@ -210,3 +210,61 @@ async def test_where_nobody_listens_there_is_no_answer() -> None:
         client = dashboard.Dashboard(session, "http://127.0.0.1:1", {}, user_agent="us")
         with pytest.raises(errors.Unreachable, match="/api/version"):
             await client.version()
+
+
+SERVE = {
+    "applications": {
+        "": {
+            "status": "DEPLOYING",
+            "message": "soon",
+            "deployments": {"D": {"status": "UPDATING", "message": "1 of 2", "replicas": []}},
+        }
+    },
+    "proxies": {
+        "a": {"status": "HEALTHY", "node_ip": "10.0.0.1"},
+        "b": {"status": "UNHEALTHY", "node_ip": "10.0.0.2"},
+    },
+    "target_capacity": None,
+}
+
+
+@pytest.mark.parametrize("empty", [{}, {"proxies": None}, {"applications": {}, "proxies": {}}])
+async def test_serve_is_read_also_before_it_was_started(ray: Served, empty: dict[str, Any]) -> None:
+    head, client = ray
+    head.says(200, SERVE)
+    deployed = serve_records.Deployment("UPDATING", "1 of 2")
+    assert await client.serve() == serve_records.ServeState(
+        applications={"default": serve_records.Application("DEPLOYING", "soon", {"D": deployed})},
+        proxies=frozenset({"10.0.0.1"}),
+    )
+    head.says(200, empty)
+    assert await client.serve() == serve_records.ServeState()
+    path = "/api/serve/applications/?api_type=declarative"
+    assert head.asked == [("GET", path, b"")] * 2
+
+
+async def test_a_configuration_that_ray_will_never_take_is_told_apart(ray: Served) -> None:
+    head, client = ray
+    head.says(200, "")
+    await client.deploy({"applications": []})
+    assert head.asked == [("PUT", "/api/serve/applications/", b'{"applications":[]}')]
+    head.says(400, "Traceback\nValueError: two applications of one name")
+    with pytest.raises(errors.Refused, match="two applications of one name"):
+        await client.deploy({})
+    head.says(500, "no available agent")
+    with pytest.raises(errors.Unreachable):
+        await client.deploy({})
+    head.says(400, {"kind": "Status", "message": "the API server's"})
+    with pytest.raises(errors.RayError) as caught:
+        await client.deploy({})
+    assert not isinstance(caught.value, errors.Refused)
+
+
+@pytest.mark.parametrize(("status", "takes"), [(200, True), (503, False), (404, False)])
+async def test_a_proxy_takes_requests_if_it_says_so(
+    ray: Served, status: int, *, takes: bool
+) -> None:
+    head, client = ray
+    head.says(status, "success" if takes else "This node is being drained.")
+    assert await client.takes_requests() is takes
+    assert head.asked == [("GET", "/-/healthz", b"")]

@@ -120,3 +120,29 @@ async def test_the_secret_is_read_where_the_head_is_and_only_if_it_is_needed() -
     head = ray_records.RayHead("uid", 0, True, "h", 0, 8265, token_secret="demo")
     assert await way.token("ns2", head) == "secret"
     assert secrets.asked == [(records.SECRETS, "ns2", "demo")]
+
+
+@pytest.mark.parametrize(
+    ("is_proxied", "url", "headers"),
+    [
+        (False, "http://10.0.0.7:9000", {}),
+        (
+            True,
+            "https://api:6443/api/v1/namespaces/ns1/pods/head:9000/proxy",
+            {"Authorization": "Bearer ours"},
+        ),
+    ],
+)
+async def test_a_proxy_of_serve_is_asked_without_rays_token(
+    is_proxied: bool, url: str, headers: dict[str, str]
+) -> None:
+    found: list[tuple[Any, ...]] = []
+    way = ways.Heads(
+        cast("kube.Kube", Secrets(SECRET)),
+        credentials.Credentials(server="https://api:6443", token="ours"),
+        connect=lambda *given: cast("dashboard.Dashboard", found.append(given)),
+        is_proxied=is_proxied,
+    )
+    way.proxy("ns1", pod="head", ip="10.0.0.7", port=9000)
+    ((called, sent, tls),) = found
+    assert (called, sent, isinstance(tls, ssl.SSLContext)) == (url, headers, is_proxied)

@@ -50,7 +50,7 @@ class Scrape:
 
     def __init__(self, of: resources.Resources) -> None:
         self._registry = prometheus_client.CollectorRegistry()
-        for collector in (inventory.RayClusters, inventory.RayJobs):
+        for collector in (inventory.RayClusters, inventory.RayJobs, inventory.RayServices):
             self._registry.register(collector(of.entries))
 
     def __call__(self) -> list[tuple[str, dict[str, str], float]]:
@@ -179,4 +179,36 @@ def test_a_duration_goes_with_the_attempt_and_all_with_the_job() -> None:
     put(kept, job(2, jobDeploymentStatus="Running", startTime="2026-01-01T13:00:00Z"))
     assert scrape() == job_series("Running")
     kept.drop(records.Key("RayJob", "ns1", "demo"), "uid-demo")
+    assert scrape() == []
+
+
+def test_a_service_is_told_of_from_what_it_says() -> None:
+    metadata = {"name": "demo", "namespace": "ns1", "uid": "uid-demo", "resourceVersion": "1"}
+    body: dict[str, Any] = {"kind": "RayService", "metadata": metadata}
+    kept = store(body)
+    scrape = Scrape(kept)
+    names_ = ("ready", "upgrade_in_progress", "suspended")
+    assert scrape() == [
+        ("kuberay_service_info", IDENTITY, 1),
+        *(
+            (f"kuberay_service_condition_{each}", {**IDENTITY, "condition": "false"}, 1)
+            for each in names_
+        ),
+        ("kuberay_service_serve_endpoints", IDENTITY, 0),
+    ]
+    conditions = [
+        {"type": "Ready", "status": "True"},
+        {"type": "UpgradeInProgress", "status": "Unknown"},
+    ]
+    status = {"conditions": conditions, "numServeEndpoints": 3}
+    put(kept, {**body, "metadata": {**metadata, "resourceVersion": "2"}, "status": status})
+    found = {(name, labels.get("condition")): value for name, labels, value in scrape()}
+    assert found == {
+        ("kuberay_service_info", None): 1,
+        ("kuberay_service_condition_ready", "true"): 1,
+        ("kuberay_service_condition_upgrade_in_progress", "false"): 1,
+        ("kuberay_service_condition_suspended", "false"): 1,
+        ("kuberay_service_serve_endpoints", None): 3,
+    }
+    kept.drop(records.Key("RayService", "ns1", "demo"), "uid-demo")
     assert scrape() == []

@@ -118,3 +118,22 @@ def test_a_job_that_is_gone_is_not_woken_any_more() -> None:
     woken.kept.drop(OTHER, "u1")
     woken.cluster_changes()
     assert woken.since() == []
+
+
+def test_a_service_hears_of_both_clusters_and_of_no_other_then() -> None:
+    woken = Woken()
+    key = records.Key("RayService", "ns1", "s")
+    old, new = records.Key("RayCluster", "ns1", "old"), records.Key("RayCluster", "ns1", "new")
+    both = {
+        "activeServiceStatus": {"rayClusterName": "old"},
+        "pendingServiceStatus": {"rayClusterName": "new"},
+    }
+    woken.kept.put(key, body(1, status=both))
+    for each in (old, new):
+        woken.relations.changed(each)
+        assert woken.since() == [each, key]
+    woken.kept.put(key, body(2, status={"activeServiceStatus": {"rayClusterName": "new"}}))
+    woken.relations.changed(old)
+    assert woken.since() == [old]
+    woken.relations.changed(new)
+    assert woken.since() == [new, key]
