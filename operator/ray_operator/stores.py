@@ -172,9 +172,17 @@ class Stores:
 
     def work(self) -> dict[str, Coroutine[None, None, None]]:
         """Return all watches, which run until cancelled, by name."""
-        watches = [("", each) for store in self._of_clusters() for each in store.informers]
-        services = (each for store in self._of_services() for each in store.informers)
-        watches += [("RayServices' ", each) for each in services]
+        families = {
+            "": self._of_clusters(),
+            "RayJobs' ": self._of_jobs(),
+            "RayServices' ": self._of_services(),
+        }
+        watches = [
+            (whose, each)
+            for whose, stores in families.items()
+            for store in stores
+            for each in store.informers
+        ]
         return {
             f"the watch of {whose}{each.resource.plural} in {each.namespace or 'all namespaces'}": (
                 each.run()

@@ -25,6 +25,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.5
 API = {
     "deployments": "/apis/apps/v1",
+    "endpointslices": "/apis/discovery.k8s.io/v1",
     "events": "/api/v1",
     "ingresses": "/apis/networking.k8s.io/v1",
     "jobs": "/apis/batch/v1",

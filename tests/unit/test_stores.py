@@ -1,11 +1,12 @@
 """What is written of one resource reaches the store of those who made it."""
 
+import asyncio
 from typing import Any
 
 import msgspec
 import pytest
 
-from ray_operator import names, stores
+from ray_operator import informers, names, pod_events, stores
 
 CLUSTERS, JOBS, SERVICES = "of clusters", "of jobs", "of services"
 OF_CLUSTER = {names.CLUSTER_LABEL: "c"}
@@ -84,3 +85,25 @@ def test_what_a_delete_left_nothing_of_is_dropped_wherever_it_was(
 ) -> None:
     families.deleted("ns1", "a", "u1", body)
     assert told == [(each, "removed", "a") for each in (CLUSTERS, JOBS, SERVICES)]
+
+
+async def test_all_that_is_listed_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store without a watch would only hear of our own writes."""
+    listed: list[tuple[str, str]] = []
+    watched: list[tuple[str, str]] = []
+
+    async def relist(informer: informers.Informer[Any]) -> None:
+        listed.append((informer.resource.kind, informer._selector))
+
+    async def run(informer: informers.ListWatch[Any]) -> None:
+        watched.append((informer.resource.kind, informer._selector))
+
+    monkeypatch.setattr(informers.Informer, "relist", relist)
+    monkeypatch.setattr(informers.ListWatch, "run", run)
+    monkeypatch.setattr(pod_events.PodEvents, "run", run)
+    client: Any = None
+    found = stores.Stores(client, namespaces=("a", "b"), changed=lambda _: None)
+    await found.relist()
+    await asyncio.gather(*found.work().values())
+    assert sorted(each for each in watched if each[0] != "Event") == sorted(listed)
+    assert len(set(listed)) == len(listed) / 2
