@@ -3,6 +3,8 @@
 import threading
 from datetime import timedelta
 
+import pytest
+
 from tests.support import cluster as clusters
 from tests.support import operators, ray
 
@@ -31,6 +33,7 @@ def workers(cluster: clusters.Cluster, namespace: str) -> list[clusters.Json]:
     return ray.pods(cluster, namespace, NAME, node_type="worker")
 
 
+@pytest.mark.full
 def test_workers_come_for_work_and_go_when_idle(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:

@@ -37,6 +37,7 @@ def wait_gone(cluster: clusters.Cluster, namespace: str, pods: Callable[[], obje
     cluster.wait(lambda: not pods(), within=2 * MINUTE, what="these Pods gone", namespace=namespace)
 
 
+@pytest.mark.full
 def test_a_cluster_is_suspended_resumed_and_recreated(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:

@@ -82,17 +82,17 @@ def test_no_request_fails_through_changes(operator: operators.Operator, namespac
     cluster, service = operator.cluster, f"{serve.NAME}-serve-svc"
     cluster.apply(serve.code(), namespace)
     began = time.monotonic()
-    cluster.apply(serve.ray_service(rayClusterDeletionDelaySeconds=40), namespace)
+    cluster.apply(serve.ray_service(rayClusterDeletionDelaySeconds=25), namespace)
     serve.wait_condition(cluster, namespace, "Ready")
     print(f"Ready after {time.monotonic() - began:.1f} s")
     with serve.load(cluster, namespace, f"http://{service}:8000") as load:
         (first, *_) = load.answers()
         assert first.is_good, first
-        print("baseline", serve.summary(load.wait(10)))
+        print("baseline", serve.summary(load.wait(8)))
         with serve.watched_endpoints(cluster, namespace, service) as fewest:
             serve.change(cluster, namespace, serveConfigV2=serve.config("b"))
             serve.wait_serving(cluster, namespace)
-            print("in place", serve.summary(load.wait(5)))
+            print("in place", serve.summary(load.wait(3)))
 
             old, began = serve.active(cluster, namespace), time.monotonic()
             serve.change(cluster, namespace, rayClusterConfig=serve.cluster_config("2"))
@@ -109,8 +109,8 @@ def test_no_request_fails_through_changes(operator: operators.Operator, namespac
                 what="the old cluster gone",
                 namespace=namespace,
             )
-            assert time.monotonic() - switched > 35, "its requests were to be answered"
-            answers = load.wait(18)
+            assert time.monotonic() - switched > 20, "its requests were to be answered"
+            answers = load.wait(14)
             assert fewest() >= 1
     found = serve.summary(answers)
     print("in all", found)

@@ -12,9 +12,9 @@ import time
 
 import aiohttp
 
-KEEP_SECONDS = 20.0
+KEEP_SECONDS = 10.0
 """Less than the time that an old cluster stays; whoever keeps one longer is cut off then."""
-TIMEOUT_SECONDS = 15.0
+TIMEOUT_SECONDS = 12.0
 
 
 class Kept:
