@@ -37,7 +37,7 @@ import aiohttp
 
 FINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 PAUSE = 1.0  # seconds between two attempts
-IDLE = 30.0  # seconds without log after which the head is asked whether the job still runs
+HUSH, IDLE = 0.5, 30.0  # seconds without log until it is asked whether the job still runs; doubles
 SMALL = 8 * 2**20  # characters of log that may be read a second time, for what the stream missed
 ACCIDENTS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
@@ -138,12 +138,18 @@ class Head:
             async with self._http.ws_connect(url, headers=headers(), max_msg_size=0) as socket:
                 while True:
                     outages, frame = self._outages, asyncio.ensure_future(socket.receive())
+                    hush = HUSH
                     # Ray answers no pings, so silence is probed by asking for the job's status;
                     # a ping, unanswered, keeps what lies between from forgetting the connection.
-                    while not (await asyncio.wait({frame}, timeout=IDLE))[0]:
+                    # Ray itself ends the stream a second after the job.
+                    while not (await asyncio.wait({frame}, timeout=hush))[0]:
+                        hush = min(2 * hush, IDLE)
                         await socket.ping()
                         job = await self._look(self._path)
-                        if not job or job.get("status") in FINAL or outages != self._outages:
+                        over = job and job.get("status") in FINAL
+                        if over and self._out.shown >= SMALL and hush < IDLE:
+                            continue  # the stream's own end spares reading it all again
+                        if not job or over or outages != self._outages:
                             frame.cancel()
                             return False
                     message, self._contact = frame.result(), time.monotonic()

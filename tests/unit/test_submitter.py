@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -423,6 +424,26 @@ async def test_a_log_that_falls_silent_is_left_when_the_job_has_ended(
     monkeypatch.setattr(submitter, "IDLE", 0.05)
     head = await start(tails=[(["one\n"], "hang")], jobs=["RUNNING", "RUNNING", "SUCCEEDED"])
     assert (await submit(head, "--", "true")).out == SUBMITTED + LOG + SUCCEEDED
+
+
+async def test_the_end_is_not_waited_for_where_ray_says_it(start: Starter, submit: Starter) -> None:
+    """Ray ends the stream a second after the job."""
+    head = await start(tails=[(["one\n"], "hang")], jobs=["RUNNING", "SUCCEEDED"])
+    began = time.monotonic()
+    assert (await submit(head, "--", "true")).out == SUBMITTED + LOG + SUCCEEDED
+    assert time.monotonic() - began < 5
+
+
+async def test_a_long_log_is_not_read_again_for_the_sake_of_its_end(
+    start: Starter, submit: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitter, "SMALL", 3)
+    monkeypatch.setattr(submitter, "HUSH", 0.02)
+    monkeypatch.setattr(submitter, "IDLE", 0.5)
+    head = await start(tails=[(["one\n"], "hang")], jobs=["RUNNING", "SUCCEEDED"])
+    began = time.monotonic()
+    assert (await submit(head, "--", "true")).out == SUBMITTED + LOG + SUCCEEDED
+    assert time.monotonic() - began > 0.5
 
 
 def test_the_program_is_of_python_3_9_and_stands_alone() -> None:
