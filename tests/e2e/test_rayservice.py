@@ -77,7 +77,10 @@ def test_the_sample(cluster: clusters.Cluster, namespace: str) -> None:
     assert not cluster.list("rayclusters", namespace)
 
 
-def test_no_request_fails_through_changes(operator: operators.Operator, namespace: str) -> None:
+@pytest.mark.parametrize("fast", [20, pytest.param(100, marks=pytest.mark.full)])
+def test_no_request_fails_through_changes(
+    operator: operators.Operator, namespace: str, fast: int
+) -> None:
     """Scenarios 2, 3, 8, 11 and 20: in place, a new cluster, a restarted operator."""
     cluster, service = operator.cluster, f"{serve.NAME}-serve-svc"
     cluster.apply(serve.code(), namespace)
@@ -85,7 +88,7 @@ def test_no_request_fails_through_changes(operator: operators.Operator, namespac
     cluster.apply(serve.ray_service(rayClusterDeletionDelaySeconds=25), namespace)
     serve.wait_condition(cluster, namespace, "Ready")
     print(f"Ready after {time.monotonic() - began:.1f} s")
-    with serve.load(cluster, namespace, f"http://{service}:8000") as load:
+    with serve.load(cluster, namespace, f"http://{service}:8000", fast=fast) as load:
         (first, *_) = load.answers()
         assert first.is_good, first
         print("baseline", serve.summary(load.wait(8)))
