@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from ray_operator import errors, heads, records, serve_records
+from ray_operator import dashboard, errors, heads, records, serve_records
 
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.5, 2.0
 """Between two questions while something is about to change; it grows by a tenth with each."""
@@ -28,6 +28,8 @@ DOUBT_PAUSE_SECONDS = 1.0
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 2.0, 30.0
 """Between two tries to deploy one configuration."""
 _log = logging.getLogger(__name__)
+UNKNOWN = "?"
+"""Stands for the digest of a configuration that Ray may or may not have taken."""
 _NOTHING: Mapping[str, serve_records.ServeAnswer] = {}
 
 
@@ -119,7 +121,9 @@ class ServePollers:
                 self._ask_head(key, poll, inquiry), self._look_at_proxy(key, poll, inquiry)
             )
             if poll.inquiry is not inquiry:
-                continue  # what was found is of a head, or configuration, of before
+                # It is of a head, or configuration, of before; but what Ray has taken, it has.
+                poll.answer = msgspec.structs.replace(poll.answer, applied=found[0].applied)
+                continue
             poll.answer = msgspec.structs.replace(found[0], head_serves=found[1])
             if poll.answer.error and not before.error:
                 _log.info("%s %s/%s: Serve doesn't answer: %s", *key, poll.answer.error)
@@ -164,14 +168,9 @@ class ServePollers:
         applied, refusal = answer.applied or inquiry.applied, answer.refusal
         lacks = applied != inquiry.digest or inquiry.applications - state.applications.keys()
         if inquiry.config is not None and lacks:
-            if time.monotonic() >= poll.retry_at and self._may_write():
-                poll.retry_at = time.monotonic() + poll.retry_seconds
-                poll.retry_seconds = min(2 * poll.retry_seconds, LAST_RETRY_SECONDS)
-                try:
-                    await client.deploy(inquiry.config)
-                    applied, refusal = inquiry.digest, ""
-                except errors.Refused as error:
-                    refusal = str(error)
+            is_due = time.monotonic() >= poll.retry_at and poll.inquiry is inquiry
+            if is_due and self._may_write():
+                applied, refusal = await _deploy(client, poll, inquiry)
             runs = False  # what was said before doesn't count
         else:
             runs = bool(state.applications) and all(
@@ -199,11 +198,36 @@ class ServePollers:
             serves = await client.takes_requests()
         except errors.RayError:
             serves = False
-        if known and not serves and not poll.is_doubted:
+        except Exception:  # noqa: BLE001 - the task must live, and look again
+            _log.exception("%s %s/%s: internal error", *key)
+            return known
+        if known is not False and not serves and not poll.is_doubted:
             poll.is_doubted = True
             return known
         poll.is_doubted = False
         return serves
+
+
+async def _deploy(
+    client: dashboard.Dashboard, poll: _Poll, inquiry: serve_records.ServeInquiry
+) -> tuple[str, str]:
+    """Send the configuration; return the digest of what Ray has then, and why it isn't that one.
+
+    Why it isn't the first time is left open: a head that starts answers before all of it is up.
+    """
+    assert inquiry.config is not None
+    is_again = poll.retry_seconds > FIRST_RETRY_SECONDS
+    poll.retry_at = time.monotonic() + poll.retry_seconds
+    poll.retry_seconds = min(2 * poll.retry_seconds, LAST_RETRY_SECONDS)
+    # Until it is answered, nobody knows; whoever is cut off meanwhile has to send it again.
+    poll.answer = msgspec.structs.replace(poll.answer, applied=UNKNOWN)
+    try:
+        await client.deploy(inquiry.config)
+    except errors.Refused as error:
+        return UNKNOWN, str(error)
+    except errors.RayError as error:
+        return UNKNOWN, f"Ray doesn't take the configuration: {error}" if is_again else ""
+    return inquiry.digest, ""
 
 
 def _is_at_peace(poll: _Poll) -> bool:

@@ -141,9 +141,15 @@ def test_replace_stops_what_runs(
     new = second["metadata"]["name"]
     other = rayjobs.wait_phase(cluster, namespace, new, "Running", job="RUNNING")["jobId"]
 
-    on_ray = json.loads(ray.python(cluster, namespace, shared, JOBS))
-    assert on_ray[job_id] == "STOPPED"
-    assert on_ray[other] == "RUNNING"
+    def is_on_ray(job: str, status: str) -> bool:
+        return bool(json.loads(ray.python(cluster, namespace, shared, JOBS))[job] == status)
+
+    def wait_stopped(job: str) -> None:
+        what = f"{job} stopped on Ray"
+        cluster.wait(lambda: is_on_ray(job, "STOPPED"), within=TICK, what=what, namespace=namespace)
+
+    wait_stopped(job_id)
+    assert is_on_ray(other, "RUNNING")
     cluster.kubectl("-n", namespace, "delete", "raycronjob", "replace", "--timeout=30s")
     cluster.wait(
         lambda: not runs(cluster, namespace, "replace"),
@@ -151,4 +157,4 @@ def test_replace_stops_what_runs(
         what="no runs of a RayCronJob that is gone",
         namespace=namespace,
     )
-    assert json.loads(ray.python(cluster, namespace, shared, JOBS))[other] == "STOPPED"
+    wait_stopped(other)

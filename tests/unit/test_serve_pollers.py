@@ -219,7 +219,7 @@ async def test_a_refusal_is_told_and_tried_again_later(asking: Asking, ray: Ray)
     asking.ask(port=ray.port)
     answer = await asking.told(lambda answer: answer.refusal)
     assert answer.refusal == "Ray refuses the configuration: Traceback: no such field"
-    assert answer.applied == ""
+    assert answer.applied == serve_pollers.UNKNOWN
     ray.refusal = None
     answer = await asking.told(runs)
     assert not answer.refusal

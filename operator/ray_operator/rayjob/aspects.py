@@ -28,7 +28,7 @@ def current(
         *_ends(state),
         _suspended(state),
         validity.condition(Type.SPEC_VALID, outcome.invalid),
-        *_cluster(observed, state),
+        *_cluster(job, observed, state),
         *_reachable(observed, state),
         *_failure(outcome),
     ]
@@ -54,9 +54,13 @@ def _suspended(state: State) -> conditions.Condition:
     return _condition(Type.SUSPENDED, "False", Told.RESUMED)
 
 
-def _cluster(observed: Observed, state: State) -> Iterator[conditions.Condition]:
-    """Roll up the cluster's own diagnosis, while an attempt needs the cluster."""
-    if state.phase not in _ATTEMPT or not state.cluster:
+def _cluster(job: api.RayJob, observed: Observed, state: State) -> Iterator[conditions.Condition]:
+    """Roll up the cluster's own diagnosis, while an attempt needs the cluster.
+
+    Of one that was named by this very pass nothing is observed yet.
+    """
+    is_seen = job.status.get("rayClusterName") == state.cluster
+    if state.phase not in _ATTEMPT or not state.cluster or not is_seen:
         return
     yield rollup.ready(state.cluster, observed.cluster)
 

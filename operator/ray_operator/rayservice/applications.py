@@ -61,13 +61,23 @@ def condition(case: Case, cluster: str) -> conditions.Condition:
         return _condition("False", Told.NO_CONFIG, "serveConfigV2 lists no applications")
     if answer.refusal:
         return _condition("False", Told.CONFIG_REFUSED, answer.refusal)
-    if answer.state is None:
-        return _condition("Unknown", Told.NOT_ASKED, "Serve hasn't answered yet")
+    if answer.state is None or answer.error:
+        return _condition("Unknown", Told.NOT_ASKED, answer.error or "Serve hasn't answered yet")
     if config and answer.applied != config.digest:
         return _condition("False", Told.CONFIG_NOT_APPLIED)
-    if traffic.runs(case, cluster):
-        return _condition("True", Told.RUNNING)
-    return _not_running(answer.state)
+    is_running = traffic.runs(case, cluster)
+    return _condition("True", Told.RUNNING) if is_running else _not_running(answer.state)
+
+
+def is_open(case: Case, cluster: str) -> bool:
+    """Tell whether nothing is known of the applications, or only what doesn't count any more."""
+    answer, config = case.observed.answer(cluster), case.config()
+    if answer.state is None:
+        return True
+    found = answer.state.applications.values()
+    all_run = bool(found) and all(each.status == serve_records.RUNNING for each in found)
+    is_old = config is not None and answer.applied != config.digest
+    return all_run and answer.running_since is None and not (answer.refusal or is_old)
 
 
 def _not_running(state: serve_records.ServeState) -> conditions.Condition:

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 from datetime import timedelta
 
-from ray_operator import actions, conditions, validity
+from ray_operator import actions, conditions, names, validity
 from ray_operator.api import service_vocabulary
 from ray_operator.raycluster import rollup
 from ray_operator.rayservice import applications, initialization, succession
@@ -141,8 +141,23 @@ def _serving(case: Case, state: State) -> Iterator[conditions.Condition]:
         return
     cluster = case.observed.cluster(name)
     yield rollup.ready(name, cluster)
-    yield applications.condition(case, name)
-    yield _reachable(case, name)
+    yield _kept(case, name, Type.APPLICATIONS_RUNNING) or applications.condition(case, name)
+    yield _kept(case, name, Type.REACHABLE) or _reachable(case, name)
+
+
+def _kept(case: Case, name: str, type_: str) -> conditions.Condition | None:
+    """Return what was said of the cluster before, while nothing newer is known of it.
+
+    So it is for a moment after the operator began, a head changed, or a question got no answer.
+    """
+    answer = case.observed.answer(name)
+    if not answer.error and not applications.is_open(case, name):
+        return None
+    since = answer.unanswered_since
+    if answer.error and (since is None or case.now - since >= SILENCE):
+        return None
+    was_told_of = case.state.pending or case.state.active
+    return _before(case, type_) if name == was_told_of else None
 
 
 def _up_to_date(case: Case, state: State) -> conditions.Condition:
@@ -157,8 +172,10 @@ def _up_to_date(case: Case, state: State) -> conditions.Condition:
             text += ": moving traffic step by step isn't supported yet, use NewCluster"
             return _condition(type_, "False", Told.NOT_SUPPORTED, text)
         return _condition(type_, "False", Told.STRATEGY_NONE, text)
-    config = case.config()
-    if config and case.observed.answer(state.active).applied != config.digest:
+    config, cluster = case.config(), case.observed.cluster(state.active)
+    noted = cluster.metadata.annotations.get(names.SERVE_CONFIG_ANNOTATION) if cluster else ""
+    applied = case.observed.answer(state.active).applied or noted
+    if config and applied != config.digest:
         return _condition(type_, "False", Told.CONFIG_NOT_APPLIED)
     return _condition(type_, "True", Told.UP_TO_DATE)
 
@@ -166,13 +183,9 @@ def _up_to_date(case: Case, state: State) -> conditions.Condition:
 def _reachable(case: Case, name: str) -> conditions.Condition:
     type_, answer = Type.REACHABLE, case.observed.answer(name)
     since = answer.unanswered_since
-    if answer.error and since is not None:
-        if case.now - since >= SILENCE:
-            text = f"unknown, cannot reach the head since {since:%FT%TZ}: {answer.error}"
-            return _condition(type_, "False", Told.UNREACHABLE, text)
-        before = _before(case, type_)
-        if before is not None:
-            return before
+    if answer.error and since is not None and case.now - since >= SILENCE:
+        text = f"unknown, cannot reach the head since {since:%FT%TZ}: {answer.error}"
+        return _condition(type_, "False", Told.UNREACHABLE, text)
     if answer.state is None or answer.error:
         return _condition(type_, "Unknown", Told.NOT_ASKED, "Serve hasn't answered yet")
     return _condition(type_, "True", Told.ANSWERS)

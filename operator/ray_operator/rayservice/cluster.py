@@ -30,6 +30,8 @@ def manifest(service: api.RayService, *, name: str, options: settings.Settings) 
         **_proxies(service),
         **goal.marks(service, options=options),
     }
+    if place := annotations.get(names.FT_NAMESPACE_ANNOTATION):
+        annotations[names.FT_NAMESPACE_ANNOTATION] = goal.store_of(name, place)
     return {
         "apiVersion": records.RAYCLUSTERS.api_version,
         "kind": records.RAYCLUSTERS.kind,
@@ -57,6 +59,7 @@ def update(
         **ownership.copied_annotations(service),
         **goal.marks(service, options=options),
     }
+    annotations.pop(names.FT_NAMESPACE_ANNOTATION, None)  # a head keeps its place for life
     live = cluster.spec.dump()
     change = merge_patch.difference(live, _kept(service, live))
     metadata = {

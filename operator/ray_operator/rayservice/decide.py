@@ -41,7 +41,7 @@ def decide(case: Case) -> Step:
     return Step(
         state=state,
         todo=(*_clusters(case, state), *_services(case, state), *retired.todo),
-        wait=soonest(left, retired.wait, _fit_in(case, state)),
+        wait=soonest(left, retired.wait, _fit_in(case, state), _relabelled(case, state)),
     )
 
 
@@ -89,6 +89,13 @@ def _services(case: Case, state: State) -> tuple[actions.Action, ...]:
         name = state.pending
     cluster = case.observed.cluster(name) if name else None
     return services.plan(case, cluster) if cluster and not case.invalid else ()
+
+
+def _relabelled(case: Case, state: State) -> timedelta | None:
+    """Look again at once after labelling a head: nothing else tells of our own change."""
+    both = filter(None, (state.active, state.pending))
+    is_changed = any(any(traffic.labels(case, name)) for name in both)
+    return timedelta() if is_changed else None
 
 
 def _fit_in(case: Case, state: State) -> timedelta | None:

@@ -65,9 +65,11 @@ def adopted(
 ) -> dict[str, str]:
     """Return the annotations that mark another operator's cluster by what it is.
 
-    Whether what can change in place is as wanted can't be told, so it is taken to be.
+    Whether what can change in place is as wanted can't be told of KubeRay's, so it is taken to be.
     """
     found, wanted = cluster.metadata.annotations, marks(service, options=options)
+    if content_hash := found.get(names.CONTENT_HASH_ANNOTATION):
+        wanted[names.CONTENT_HASH_ANNOTATION] = content_hash  # an edit meanwhile must show
     if found.get(names.GOAL_HASH_ANNOTATION) == wanted[names.GOAL_HASH_ANNOTATION]:
         return wanted
     spec = without_suffix(cluster)

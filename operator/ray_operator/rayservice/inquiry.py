@@ -12,7 +12,7 @@ from ray_operator import names, serve_records
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import serve_config
 from ray_operator.raycluster import reach
-from ray_operator.rayservice import succession, suspension
+from ray_operator.rayservice import goal, succession, suspension
 from ray_operator.rayservice.case import Case
 from ray_operator.rayservice.state import Phase, State
 
@@ -33,10 +33,13 @@ def _inquiry(
     case: Case, state: State, cluster: cluster_api.RayCluster
 ) -> serve_records.ServeInquiry:
     name = cluster.metadata.name
-    pod, config = case.observed.head(name), case.config()
+    pod = case.observed.head(name)
+    config = serve_config.read(case.spec.serve_config_v2)
     applied = cluster.metadata.annotations.get(names.SERVE_CONFIG_ANNOTATION, "")
-    is_newest = name == (state.pending or state.active)
-    is_lost = config is not None and config.digest == applied  # if its head comes back empty
+    is_goal = name == (state.pending or state.active) and not case.invalid
+    # Whether one that isn't marked yet is as the spec says, or is to be replaced, isn't known.
+    is_newest = is_goal and goal.is_marked(cluster, options=case.options)
+    is_kept = config is not None and config.digest == applied  # if its head comes back empty
     found = serve_records.ServeInquiry(
         head=reach.head(cluster, pod, reach.dashboard(cluster, options=case.options)),
         pod=pod.name if pod else "",
@@ -45,7 +48,7 @@ def _inquiry(
         applied=applied,
         is_steady=not state.pending,
     )
-    if config is None or not (is_newest or is_lost):
+    if config is None or not (is_newest or is_kept):
         return found
     return _with_config(found, config)
 

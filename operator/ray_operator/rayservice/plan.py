@@ -39,7 +39,7 @@ def plan(
         added = finalizers.added(
             service, FINALIZER, of=records.RAYSERVICES, reasons=reasons.FINALIZER
         )
-        return actions.Plan(actions=(added,), requeue_after=timedelta(), events=events)
+        return actions.Plan(actions=(added,), requeue_after=timedelta())
     case = of(service, observed, options=options, now=now, invalid=invalid)
     step = decide.decide(case)
     return actions.Plan(

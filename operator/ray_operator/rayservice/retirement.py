@@ -15,6 +15,8 @@ from ray_operator.rayservice.case import Case, Step, soonest
 from ray_operator.rayservice.state import State
 
 DELAY = timedelta(seconds=60)
+LEAST_DELAY = timedelta(seconds=3)
+"""Until every node has heard where requests go now."""
 
 
 def retire(case: Case, state: State) -> Step:
@@ -26,11 +28,11 @@ def retire(case: Case, state: State) -> Step:
         if cluster is None:
             continue
         due = _due(cluster)
-        if due is None and _delay(case):
+        if due is None:
             at = conditions.timestamp(case.now + _delay(case))
             todo.append(clusters.annotate(cluster, {names.RETIRE_ANNOTATION: at}))
             waits.append(_delay(case))
-        elif due is None or due <= case.now:
+        elif due <= case.now:
             todo.append(clusters.delete(cluster, "another cluster serves, or shall"))
         else:
             waits.append(due - case.now)
@@ -46,7 +48,7 @@ def unmarked(cluster: cluster_api.RayCluster) -> actions.Action | None:
 
 def _delay(case: Case) -> timedelta:
     seconds = case.spec.ray_cluster_deletion_delay_seconds
-    return DELAY if seconds is None else timedelta(seconds=max(seconds, 0))
+    return DELAY if seconds is None else max(timedelta(seconds=seconds), LEAST_DELAY)
 
 
 def _due(cluster: cluster_api.RayCluster) -> datetime | None:

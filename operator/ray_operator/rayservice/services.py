@@ -82,14 +82,25 @@ def serve_service(
 
 
 def _ports(cluster: cluster_api.RayCluster, given: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the ports of Serve by name, as the user has them if so, and the user's others."""
+    """Return the ports of Serve by name, as the user has them if so, and the user's others.
+
+    Of two for one number the first stays: the API server takes no more.
+    """
     named = {each.get("name"): dict(each) for each in given}
     found = cluster_services.serve_ports(cluster.spec.head_group_spec)
     ours = [
         named.get(name) or {"name": name, "port": found[name], "targetPort": found[name]}
         for name in sorted(found)
     ]
-    return [*ours, *(dict(each) for each in given if each.get("name") not in found)]
+    others = (
+        {**each, "name": each.get("name") or f"port-{each.get('port')}"}
+        for each in given
+        if each.get("name") not in found
+    )
+    taken: dict[tuple[Any, Any], dict[str, Any]] = {}
+    for each in (*ours, *others):
+        taken.setdefault((each.get("port"), each.get("protocol", "TCP")), each)
+    return list(taken.values())
 
 
 def _applied(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Action]:
@@ -107,7 +118,11 @@ def _applied(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Ac
                 resource=records.SERVICES, manifest=manifest, reasons=reasons.SERVICE, is_new=True
             )
         elif _is_outdated(case, found, manifest):
-            if (found.cluster_ip == "None") is not (manifest["spec"].get("clusterIP") == "None"):
+            is_headless = found.cluster_ip == "None"
+            if is_headless and manifest["spec"].get("type", "ClusterIP") != "ClusterIP":
+                yield delete(found, "without an address it can't be of another type")
+                continue
+            if is_headless is not (manifest["spec"].get("clusterIP") == "None"):
                 manifest["spec"].pop("clusterIP", None)  # it can't change; the rest can
             yield actions.Apply(
                 resource=records.SERVICES, manifest=manifest, reasons=reasons.SERVICE_UPDATED

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from ray_operator import actions, names, records
 from ray_operator.raycluster import observed as cluster_seen
-from ray_operator.rayservice import reasons
+from ray_operator.rayservice import reasons, services
 from ray_operator.rayservice.case import Case
 
 PATIENCE = timedelta(seconds=30)
@@ -35,8 +35,14 @@ def is_fit(case: Case, cluster: str, *, is_first: bool) -> bool:
     The first one may have them as soon as anything answers; one that takes over from another has
     to be as strong as it will be, or patience to be at its end.
     """
-    serving = case.observed.serving(cluster)
-    if not serving or not runs(case, cluster):
+    found, config = case.observed.cluster(cluster), case.config()
+    if found is None or services.serve_service(case.service, found) is None:
+        return False
+    if not runs(case, cluster):
+        return False
+    if config and config.proxy_location == "Disabled":
+        return True  # there will never be more
+    if not case.observed.serving(cluster):
         return False
     return is_first or not _missing(case, cluster) or _is_overdue(case, cluster)
 

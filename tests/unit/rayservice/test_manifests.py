@@ -95,7 +95,7 @@ def test_tools_keep_their_own_annotations() -> None:
     }
     manifest = cluster.manifest(world.service(), name="svc-aaaaa", options=builders.SETTINGS)
     annotations = manifest["metadata"]["annotations"]
-    assert annotations[names.FT_NAMESPACE_ANNOTATION] == "here"
+    assert annotations[names.FT_NAMESPACE_ANNOTATION] == "here-svc-aaaaa"
     assert not annotations.keys() & {
         "kubectl.kubernetes.io/last-applied-configuration",
         "argocd.argoproj.io/tracking-id",
@@ -118,6 +118,8 @@ def ports_of(*ports: tuple[str, int]) -> dict[str, Any]:
         ((("dashboard", 8265),), (), None),
         ((("dashboard", 8265),), (("mine", 80),), [("mine", 80)]),
         ((), (("serve", 80), ("more", 81)), [("serve", 80), ("more", 81)]),
+        ((), (("http", 8000),), [("serve", 8000)]),
+        ((), (("", 80),), [("serve", 8000), ("port-80", 80)]),
     ],
 )
 def test_ports_of_the_serve_service(

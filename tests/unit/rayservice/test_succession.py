@@ -310,9 +310,10 @@ def test_an_old_cluster_stays_as_long_as_it_is_told(delay: int) -> None:
     while world.active == old:
         world.elapse()
     cluster, switched = world.clusters[old], world.now
-    world.elapse(delay + 2)
+    world.elapse(max(delay, 3) + 2)
     assert cluster.deleted_at is not None
-    assert delay <= (cluster.deleted_at - switched).total_seconds() <= delay + 1
+    took = (cluster.deleted_at - switched).total_seconds()
+    assert max(delay, 3) <= took <= max(delay, 3) + 1, "nodes have to hear of the switch"
 
 
 def test_another_operators_cluster_is_taken_over_as_it_is() -> None:
