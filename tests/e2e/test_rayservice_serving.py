@@ -197,4 +197,9 @@ def test_a_sample_serves(cluster: clusters.Cluster, namespace: str, sample: Path
         said = serve.answers(cluster, namespace, name, url=f"http://{host}:{port}/")
         assert said.startswith("hello from ")
     if "high-availability" in sample.name:
-        assert status["numServeEndpoints"] == 3
+        cluster.wait(
+            lambda: serve.status(cluster, namespace, name)["numServeEndpoints"] == 3,
+            within=2 * MINUTE,
+            what="all three nodes taking requests",
+            namespace=namespace,
+        )
