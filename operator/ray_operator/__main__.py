@@ -163,13 +163,13 @@ class Operator:
             may_write=may_write,
         )
         self._queue = workqueue.WorkQueue()
-        kinds_ = [
+        ours = [
             records.RAYCLUSTERS,
             records.RAYJOBS,
             records.RAYSERVICES,
             records.RAYCRONJOBS,
         ]
-        self._relations = relations.Relations(self._queue.add, kinds={each.kind for each in kinds_})
+        self._relations = relations.Relations(self._queue.add, kinds={each.kind for each in ours})
         touched = cronjobs.telling(command.settings, self._relations.touched)
         self._store = resources.Resources(self._queue.add, touched=touched, forgotten=self._forget)
         prometheus_client.REGISTRY.register(self._queue)
@@ -181,7 +181,7 @@ class Operator:
         )
         self._watcher = handlers.Watcher(
             client,
-            kinds=kinds_,
+            kinds=ours,
             optional={records.RAYCRONJOBS},
             namespaces=command.namespaces,
             store=self._store,
@@ -211,7 +211,7 @@ class Operator:
         self._lookups = lookups.Lookups(client)
         written: dict[records.Resource, apply.Store] = {
             **self._stores.by_resource(),
-            **{each: resources.OfKind(self._store, each.kind) for each in kinds_},
+            **{each: resources.OfKind(self._store, each.kind) for each in ours},
             records.CLAIMS: apply.Unwatched(),
             records.ROUTES: apply.Unwatched(),
         }

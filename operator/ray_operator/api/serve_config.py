@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from ray_operator import content, go_yaml
 
-DEFAULT_PORT = 8000
 EVERY_NODE = "EveryNode"
 _REMEMBERED = 1024
 
@@ -27,13 +26,6 @@ class ServeConfig(NamedTuple):
     def proxy_location(self) -> str:
         """Where requests are taken: `EveryNode`, `HeadOnly` or `Disabled`."""
         return str(self.document.get("proxy_location") or EVERY_NODE)
-
-    @property
-    def port(self) -> int:
-        """The HTTP port of the proxies."""
-        given = self.document.get("http_options")
-        port = given.get("port") if isinstance(given, dict) else None
-        return port if isinstance(port, int) else DEFAULT_PORT
 
 
 def parse(text: str) -> object:

@@ -127,7 +127,7 @@ def _serves(group: api.GroupSpec) -> dict[str, Any]:
     Whether its raylet is well is the liveness probe's to ask.
     """
     return {
-        "httpGet": {"path": "/-/healthz", "port": _serve_port(group)},
+        "httpGet": {"path": "/-/healthz", "port": serve_port(group)},
         "periodSeconds": 2,
         "timeoutSeconds": 2,
         "failureThreshold": 2,
@@ -147,7 +147,8 @@ def _exec(checks: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _serve_port(group: api.GroupSpec) -> int:
+def serve_port(group: api.GroupSpec) -> int:
+    """Return the port of the Serve proxy on the nodes of a group."""
     ports = group.ray_container.get("ports") or []
     found = (each["containerPort"] for each in ports if each.get("name") == "serve")
     return next(found, SERVE_PORT)

@@ -7,7 +7,7 @@ Invariant: a step is a value; nothing is done by making one.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ray_operator import actions, features, settings
+from ray_operator import actions, settings
 from ray_operator.api import rayservice as api
 from ray_operator.api import serve_config
 from ray_operator.api.rules import FieldError
@@ -44,10 +44,6 @@ class Case:
     def config(self) -> serve_config.ServeConfig | None:
         """Return the configuration to deploy; None when there is none that counts."""
         return None if self.invalid else serve_config.read(self.spec.serve_config_v2)
-
-    def is_gated(self) -> bool:
-        """Tell whether the feature gate of incremental upgrades is on."""
-        return features.Feature.INCREMENTAL_UPGRADE in self.options.feature_gates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,16 +37,24 @@ def decide(case: Case) -> Step:
     left = initialization.left(case, state)
     if left is not None and left <= timedelta():
         return Step(state=State(phase=Phase.TIMED_OUT))
-    retired = retirement.retire(case, state)
+    retired, relabelled = retirement.retire(case, state), _labels(case, state)
+    # Nothing else tells of our own change of a label.
+    again = timedelta() if relabelled else None
     return Step(
         state=state,
-        todo=(*_clusters(case, state), *_services(case, state), *retired.todo),
-        wait=soonest(left, retired.wait, _fit_in(case, state), _relabelled(case, state)),
+        todo=(*relabelled, *_clusters(case, state), *_services(case, state), *retired.todo),
+        wait=soonest(left, retired.wait, _fit_in(case, state), again),
     )
 
 
+def _labels(case: Case, state: State) -> tuple[actions.Action, ...]:
+    """Label the heads of the two clusters."""
+    both = (name for name in (state.active, state.pending) if case.observed.cluster(name))
+    return tuple(action for name in both for action in traffic.labels(case, name))
+
+
 def _clusters(case: Case, state: State) -> Iterator[actions.Action]:
-    """Make, mark and change the two clusters, and label their heads."""
+    """Make, mark and change the two clusters."""
     is_written = bool(state.pending) and state.pending == case.state.pending
     if is_written and not case.invalid and state.pending not in case.observed.clusters:
         yield clusters.create(case.service, name=state.pending, options=case.options)
@@ -54,7 +62,6 @@ def _clusters(case: Case, state: State) -> Iterator[actions.Action]:
         cluster = case.observed.cluster(name)
         if cluster is None:
             continue
-        yield from traffic.labels(case, name)
         if kept := retirement.unmarked(cluster):
             yield kept
         if not case.invalid:
@@ -89,13 +96,6 @@ def _services(case: Case, state: State) -> tuple[actions.Action, ...]:
         name = state.pending
     cluster = case.observed.cluster(name) if name else None
     return services.plan(case, cluster) if cluster and not case.invalid else ()
-
-
-def _relabelled(case: Case, state: State) -> timedelta | None:
-    """Look again at once after labelling a head: nothing else tells of our own change."""
-    both = filter(None, (state.active, state.pending))
-    is_changed = any(any(traffic.labels(case, name)) for name in both)
-    return timedelta() if is_changed else None
 
 
 def _fit_in(case: Case, state: State) -> timedelta | None:

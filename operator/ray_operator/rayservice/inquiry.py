@@ -8,10 +8,12 @@ Source: KubeRay 1.7, submitting of Serve applications.
 
 from collections.abc import Mapping
 
+import msgspec
+
 from ray_operator import names, serve_records
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import serve_config
-from ray_operator.raycluster import reach
+from ray_operator.raycluster import probes, reach
 from ray_operator.rayservice import goal, succession, suspension
 from ray_operator.rayservice.case import Case
 from ray_operator.rayservice.state import Phase, State
@@ -34,6 +36,7 @@ def _inquiry(
 ) -> serve_records.ServeInquiry:
     name = cluster.metadata.name
     pod = case.observed.head(name)
+    is_headless = case.spec.exclude_head_pod_from_serve_svc
     config = serve_config.read(case.spec.serve_config_v2)
     applied = cluster.metadata.annotations.get(names.SERVE_CONFIG_ANNOTATION, "")
     is_goal = name == (state.pending or state.active) and not case.invalid
@@ -44,33 +47,12 @@ def _inquiry(
         head=reach.head(cluster, pod, reach.dashboard(cluster, options=case.options)),
         pod=pod.name if pod else "",
         ip=pod.ip if pod else "",
-        port=0 if case.spec.exclude_head_pod_from_serve_svc else _port(cluster),
+        port=0 if is_headless else probes.serve_port(cluster.spec.head_group_spec),
         applied=applied,
         is_steady=not state.pending,
     )
     if config is None or not (is_newest or is_kept):
         return found
-    return _with_config(found, config)
-
-
-def _with_config(
-    found: serve_records.ServeInquiry, config: serve_config.ServeConfig
-) -> serve_records.ServeInquiry:
-    return serve_records.ServeInquiry(
-        head=found.head,
-        pod=found.pod,
-        ip=found.ip,
-        port=found.port,
-        applied=found.applied,
-        is_steady=found.is_steady,
-        config=config.document,
-        digest=config.digest,
-        applications=config.applications,
+    return msgspec.structs.replace(
+        found, config=config.document, digest=config.digest, applications=config.applications
     )
-
-
-def _port(cluster: cluster_api.RayCluster) -> int:
-    """Return the port of the head's Serve proxy."""
-    ports = cluster.spec.head_group_spec.ray_container.get("ports") or []
-    found = (each["containerPort"] for each in ports if each.get("name") == "serve")
-    return next(found, serve_config.DEFAULT_PORT)

@@ -24,8 +24,10 @@ def following(case: Case) -> State:
         state = dataclasses.replace(state, active="")  # somebody deleted it
     if case.invalid:
         return state
-    if state.active and state.pending and _is_as_wanted(case, state.active):
-        return dataclasses.replace(state, pending="")
+    if state.active and state.pending:
+        change = _change(case, state.active)
+        if change in {Change.NOTHING, Change.IN_PLACE}:
+            return dataclasses.replace(state, pending="")
     if needs_cluster(case, state):
         return dataclasses.replace(state, pending=_drawn(case))
     return state
@@ -65,17 +67,15 @@ def _promoted(case: Case) -> State:
 
 
 def _differs(case: Case, name: str) -> bool:
-    cluster = case.observed.cluster(name)
-    if cluster is None or not goal.is_marked(cluster, options=case.options):
-        return False
-    return goal.change(case.service, cluster) is Change.NEW_CLUSTER
+    return _change(case, name) is Change.NEW_CLUSTER
 
 
-def _is_as_wanted(case: Case, name: str) -> bool:
+def _change(case: Case, name: str) -> Change | None:
+    """Return what the cluster needs; None while there is none, or that can't be told."""
     cluster = case.observed.cluster(name)
     if cluster is None or not goal.is_marked(cluster, options=case.options):
-        return False
-    return goal.change(case.service, cluster) is not Change.NEW_CLUSTER
+        return None
+    return goal.change(case.service, cluster)
 
 
 def _drawn(case: Case) -> str:

@@ -7,7 +7,7 @@ something had before.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,7 +54,6 @@ class Cluster:
     applied_at: datetime | None = None
     deleted_at: datetime | None = None
     puts: int = 0
-    spoken: set[str] = field(default_factory=set)
 
 
 class World:
