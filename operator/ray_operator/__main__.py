@@ -48,6 +48,7 @@ from ray_operator import (
     relations,
     resources,
     rivals,
+    scaling,
     serve_pollers,
     served,
     server,
@@ -197,7 +198,12 @@ class Operator:
             connect=functools.partial(dashboard.Dashboard, session, user_agent=user_agent),
             is_proxied=command.settings.use_kubernetes_proxy,
         )
-        self._heads = pollers.Pollers(way, changed=self._queue.add, may_write=may_write)
+        self._scaler = scaling.Scaler(
+            client, self._store, self._stores.pods, changed=self._queue.add, may_write=may_write
+        )
+        self._heads = pollers.Pollers(
+            way, scaler=self._scaler, changed=self._queue.add, may_write=may_write
+        )
         self._jobs = job_pollers.JobPollers(way, changed=self._queue.add, may_write=may_write)
         self._serve = serve_pollers.ServePollers(way, changed=self._queue.add, may_write=may_write)
         self._world = observe.World(
@@ -206,9 +212,11 @@ class Operator:
             heads=self._heads,
             jobs=self._jobs,
             serve=self._serve,
+            scaling=self._scaler.standing,
+            users=self._relations.users,
             is_kept=self._served.is_kept,
         )
-        self._lookups = lookups.Lookups(client)
+        self._lookups = lookups.Lookups(client, command.settings)
         written: dict[records.Resource, apply.Store] = {
             **self._stores.by_resource(),
             **{each: resources.OfKind(self._store, each.kind) for each in ours},
@@ -231,6 +239,7 @@ class Operator:
         """Drop what is remembered of a resource that is gone."""
         self._relations.forget(key)
         self._world.forget(key)
+        self._scaler.forget(key)
 
     def _kinds(self) -> dict[str, reconcile.Kind[Any, Any]]:
         """Return what the loop must know of each kind."""
@@ -342,6 +351,7 @@ class Operator:
             await self._reconciler.run()
         finally:
             await asyncio.gather(self._heads.close(), self._jobs.close(), self._serve.close())
+            self._scaler.close()
 
 
 if __name__ == "__main__":

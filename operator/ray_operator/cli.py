@@ -31,6 +31,7 @@ KEYS = {
     "enable-batch-scheduler": "enable_batch_scheduler",
     "batch-scheduler": "batch_scheduler",
     "use-kubernetes-proxy": "use_kubernetes_proxy",
+    "autoscaler-default": "autoscaler_default",
     "enable-metrics": "enable_metrics",
     "qps": "qps",
     "burst": "burst",
@@ -166,6 +167,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     key("enable-batch-scheduler", **switch, help="deprecated: volcano; not built yet")
     key("batch-scheduler", choices=configuration.BATCH_SCHEDULERS, help="not built yet")
     key("use-kubernetes-proxy", **switch, help="reach heads through the API server")
+    key("autoscaler-default", choices=configuration.AUTOSCALERS, help="operator")
     key("enable-metrics", **switch, help="metrics of each resource, too")
     key("qps", type=float, help="requests a second to the API server; no limit")
     key("burst", type=_positive, help="requests at once when --qps is given; 200")
@@ -337,6 +339,7 @@ def _settings(
         feature_gates=enabled,
         drain_timeout=seconds(DRAIN_SECONDS, least=0) if environment.get(DRAIN_SECONDS) else None,
         use_kubernetes_proxy=config.use_kubernetes_proxy,
+        autoscaler_default=config.autoscaler_default,
         additions=config.additions(),
         wait_resources=_wait_resources(environment.get(WAIT_RESOURCES, "")),
         time_zone=_time_zone(environment.get("TZ", "")),

@@ -20,6 +20,8 @@ from ray_operator.api.validation import meta
 
 API_VERSION, KIND = "config.ray.io/v1alpha1", "Configuration"
 ENCODERS = ("json", "console")
+AUTOSCALERS = ("operator", "sidecar")
+"""Who scales clusters that don't say; the first is the default."""
 RESERVED = ("autoscaler", "wait-gcs-ready")
 """Names of containers that the operator itself adds to Pods."""
 BATCH_SCHEDULERS = ("volcano", "yunikorn", "kai-scheduler", "scheduler-plugins")
@@ -46,6 +48,7 @@ class Configuration(base.Model):
     enable_batch_scheduler: bool = False
     batch_scheduler: str = Field("", json_schema_extra=base.one_of("", *BATCH_SCHEDULERS))
     use_kubernetes_proxy: bool = False
+    autoscaler_default: str = Field(AUTOSCALERS[0], json_schema_extra=base.one_of(*AUTOSCALERS))
     enable_metrics: bool = False
     qps: float | None = None
     burst: base.NonNegative = 200

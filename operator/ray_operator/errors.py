@@ -78,5 +78,9 @@ class Rejected(RayError):
     """Ray says no: a missing or wrong token, an unknown call, a bad request."""
 
 
+class Unsupported(Rejected):
+    """This version of Ray doesn't know the call."""
+
+
 class Refused(Rejected):
     """Ray says no to what it was given, and will however often it is asked."""

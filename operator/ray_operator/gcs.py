@@ -1,26 +1,30 @@
 """The only gRPC client of Ray: what a head's GCS (global control service) knows and is told.
 
-Owns: the channel to one GCS, its calls and their errors. Does not own: when to call (`pollers`) or
-what follows from an answer (`raycluster`). Invariant: every failure leaves as a `RayError`; nothing
-is retried here, and no state of one GCS is ever sent to another.
+Owns: the channel to one GCS, its calls and their errors. Does not own: the messages (`wire_gcs`),
+when to call (`pollers`, `scaling`) or what follows from an answer. Invariant: every failure leaves
+as a `RayError`; nothing is retried here, and no state of one GCS is ever sent to another.
 
 There is no dependency on Ray itself: the calls are plain gRPC, with our own trimmed copy of the
 messages (`protos`). Another call is one more line of `_call` and its messages there.
-Source: Ray, AutoscalerStateService; the same from 2.9 to 2.60.
+Source: Ray, AutoscalerStateService and JobInfoGcsService; the same from 2.9 to 2.60.
 """
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 import grpc
 import grpc.aio
 
-from ray_operator import errors, ray_records
+from ray_operator import errors, ray_records, scaling_records, wire_gcs
 from ray_operator.protos import autoscaler_pb2 as pb
+from ray_operator.protos import jobs_pb2
 
 SERVICE = "ray.rpc.autoscaler.AutoscalerStateService"
+JOBS = "ray.rpc.JobInfoGcsService"
+INTERNAL_NAMESPACE = "_ray_internal_"
+"""How the namespaces of Ray's own drivers begin, such as the dashboard's."""
 DEADLINE = timedelta(seconds=5)
 """Of one call: a GCS answers in milliseconds."""
 
@@ -38,12 +42,6 @@ _NO_ANSWER = (
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
 )
-_STATUS = {
-    pb.RUNNING: ray_records.NodeStatus.RUNNING,
-    pb.DEAD: ray_records.NodeStatus.DEAD,
-    pb.IDLE: ray_records.NodeStatus.IDLE,
-    pb.DRAINING: ray_records.NodeStatus.DRAINING,
-}
 
 
 class Reason(enum.Enum):
@@ -74,15 +72,61 @@ class Gcs:
         await self._channel.close()
 
     async def resource_state(self, *, within: timedelta = DEADLINE) -> ray_records.ResourceState:
-        """Return all nodes, and those dead ones that the GCS remembers."""
+        """Return all nodes, dead ones that are remembered too, and what there is no room for."""
         reply = await self._call(
             "GetClusterResourceState",
             pb.GetClusterResourceStateRequest(),
             pb.GetClusterResourceStateReply.FromString,
             within=within,
         )
-        nodes = reply.cluster_resource_state.node_states
-        return ray_records.ResourceState(datetime.now(UTC), tuple(_node(each) for each in nodes))
+        return wire_gcs.state(reply.cluster_resource_state, at=datetime.now(UTC))
+
+    async def drivers(self) -> scaling_records.Drivers:
+        """Return how many drivers are connected, Ray's own aside."""
+        reply = await self._call(
+            "GetAllJobInfo",
+            jobs_pb2.GetAllJobInfoRequest(
+                skip_submission_job_info_field=True, skip_is_running_tasks_field=True
+            ),
+            jobs_pb2.GetAllJobInfoReply.FromString,
+            service=JOBS,
+        )
+        jobs = [
+            each
+            for each in reply.job_info_list
+            if not each.config.ray_namespace.startswith(INTERNAL_NAMESPACE)
+        ]
+        return scaling_records.Drivers(
+            count=sum(not each.is_dead for each in jobs),
+            last_ended_ms=max((each.end_time for each in jobs if each.is_dead), default=0),
+        )
+
+    async def report(self, said: scaling_records.Report, *, now: datetime) -> None:
+        """Tell what is made of the demand, for `ray status` and the dashboard."""
+        request = pb.ReportAutoscalingStateRequest(autoscaling_state=wire_gcs.report(said, now=now))
+        await self._call(
+            "ReportAutoscalingState", request, pb.ReportAutoscalingStateReply.FromString
+        )
+
+    async def report_config(self, groups: Iterable[scaling_records.GroupConfig]) -> None:
+        """Tell how large the cluster may get; for libraries that ask. Since Ray 2.41."""
+        config = pb.ClusterConfig(node_group_configs=map(wire_gcs.group_config, groups))
+        await self._call(
+            "ReportClusterConfig",
+            pb.ReportClusterConfigRequest(cluster_config=config),
+            pb.ReportClusterConfigReply.FromString,
+        )
+
+    async def request_constraint(self, constraint: scaling_records.Counted) -> None:
+        """Ask for room for all of these, as `ray.autoscaler.sdk.request_resources` does."""
+        request = pb.RequestClusterResourceConstraintRequest(
+            cluster_resource_constraint=wire_gcs.constraint(constraint)
+        )
+        await self._call(
+            "RequestClusterResourceConstraint",
+            request,
+            pb.RequestClusterResourceConstraintReply.FromString,
+        )
 
     async def drain(
         self, node_id: bytes, *, reason: Reason, message: str, deadline: datetime | None = None
@@ -108,9 +152,10 @@ class Gcs:
         decode: Callable[[bytes], T],
         *,
         within: timedelta = DEADLINE,
+        service: str = SERVICE,
     ) -> T:
         call: Any = self._channel.unary_unary(
-            f"/{SERVICE}/{method}",
+            f"/{service}/{method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=decode,
         )
@@ -120,15 +165,7 @@ class Gcs:
             said = f"{method}: {error.code().name}: {error.details()}"
             if error.code() in _NO_ANSWER:
                 raise errors.Unreachable(said) from error
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                raise errors.Unsupported(said) from error
             raise errors.Rejected(said) from error
         return reply
-
-
-def _node(state: pb.NodeState) -> ray_records.RayNode:
-    return ray_records.RayNode(
-        node_id=state.node_id,
-        instance_id=state.instance_id,
-        status=_STATUS.get(state.status, ray_records.NodeStatus.UNKNOWN),
-        idle=timedelta(milliseconds=state.idle_duration_ms),
-        ip=state.node_ip_address,
-    )

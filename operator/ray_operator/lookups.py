@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ray_operator import errors, kube, records, wire
+from ray_operator import errors, kube, records, settings, wire
 from ray_operator.api import base
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import account, plan, route, storage
@@ -32,8 +32,9 @@ T = TypeVar("T")
 class Lookups:
     """What is around the clusters."""
 
-    def __init__(self, client: kube.Kube) -> None:
+    def __init__(self, client: kube.Kube, options: settings.Settings) -> None:
         self._client = client
+        self._settings = options
         self._is_openshift: bool | None = None
 
     async def run(self, every: timedelta) -> None:
@@ -62,7 +63,7 @@ class Lookups:
             return records.Surroundings(is_openshift=self._is_openshift)
         namespace = cluster.metadata.namespace
         has_account = has_claim = grows = claim = found_route = None
-        if name := account.needed(cluster):
+        if name := account.needed(cluster, self._settings):
             data, has_account = await self._get(records.SERVICE_ACCOUNTS, namespace, name)
         if storage.is_on(cluster):
             data, has_claim = await self._get(

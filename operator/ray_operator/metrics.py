@@ -90,3 +90,13 @@ other_operators = prometheus_client.Gauge(
 loop_lag_seconds = prometheus_client.Gauge(
     "ray_operator_event_loop_lag_seconds", "How late the event loop woke up, latest sample."
 )
+scaled_replicas = prometheus_client.Gauge(
+    "ray_operator_worker_group_replicas",
+    "Replicas of a group that the operator scales.",
+    ["namespace", "name", "group", "state"],
+)
+packing_seconds = prometheus_client.Histogram(
+    "ray_operator_packing_duration_seconds",
+    "How long demand took to fit onto nodes.",
+    buckets=_WORK,
+)

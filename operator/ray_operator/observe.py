@@ -12,6 +12,7 @@ from ray_operator import (
     pollers,
     records,
     resources,
+    scaling_records,
     serve_pollers,
     stores,
     wire_runs,
@@ -26,6 +27,9 @@ from ray_operator.rayjob import observed as job_observed
 from ray_operator.rayservice import observed as service_observed
 from ray_operator.rayservice import services
 
+_AT_REST = {"Complete", "Failed", "Suspended"}
+"""Phases of a RayJob that needs no cluster."""
+
 
 class World:
     """The stores of all children, and what heads have answered."""
@@ -38,11 +42,14 @@ class World:
         heads: pollers.Pollers,
         jobs: job_pollers.JobPollers,
         serve: serve_pollers.ServePollers,
+        scaling: Callable[[records.Key], scaling_records.Standing | None],
+        users: Callable[[records.Key], Iterable[records.Key]],
         is_kept: Callable[[str, str], bool],
     ) -> None:
         """`own` are the resources of our own kinds.
 
-        `is_kept` tells whether a kind's served CRD has a field of the status.
+        `scaling` tells how a cluster's stands, `users` who uses one; `is_kept` whether a kind's
+        served CRD has a field of the status.
         """
         self._is_kept = is_kept
         self._stores = watched
@@ -50,6 +57,8 @@ class World:
         self._heads = heads
         self._jobs = jobs
         self._serve = serve
+        self._scaling = scaling
+        self._users = users
         self._endpoints: dict[records.Key, service_observed.Endpoints] = {}
 
     def raycluster(
@@ -89,6 +98,8 @@ class World:
                 if other.owner is not None and other.owner.uid == metadata.uid
             ),
             ray=self._heads.answer(key),
+            is_used=any(map(self._is_at_work, self._users(key))),
+            scaling=self._scaling(key),
         )
 
     def rayjob(self, job: job_api.RayJob, _: None) -> job_observed.Observed:
@@ -152,6 +163,13 @@ class World:
             endpoints=self._counted(key, services.serve_name(service)),
             serve=self._serve.answers(key),
         )
+
+    def _is_at_work(self, user: records.Key) -> bool:
+        """Tell whether a RayJob has yet to end; a RayService never does."""
+        if user.kind != records.RAYJOBS.kind:
+            return True
+        data = self._own.get(user)
+        return data is not None and wire_runs.run(data).phase not in _AT_REST
 
     def forget(self, key: records.Key) -> None:
         """Drop what is remembered of a resource that is gone."""

@@ -1,9 +1,10 @@
 """Tasks that ask Ray heads, so that no pass over a cluster ever waits for one.
 
 Owns: asking each head for what its cluster wants, draining, the newest answers, and how to deal
-with heads that don't answer. Does not own: what is wanted (`raycluster.inquiry`) or what follows
-from an answer. Invariant: a task of one head waits for no other; a cluster that wants nothing has
-no task and no connection; nodes are drained only while this process may write.
+with heads that don't answer. Does not own: what is wanted (`raycluster.inquiry`), scaling by an
+answer (`scaling`) or what else follows from it. Invariant: a task of one head waits for no other; a
+cluster that wants nothing has no task and no connection; nodes are drained only while this process
+may write.
 
 What a head said is kept only as long as it is kept new, the version as long as the head Pod lives.
 A task for each head was chosen over a pool, in which dead heads would take the places of others.
@@ -17,13 +18,17 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Protocol
 
 import msgspec
 
-from ray_operator import errors, gcs, heads, ray_records, records
+from ray_operator import errors, gcs, heads, ray_records, records, scaling_records
 
 STATE_PERIOD_SECONDS = 1.0
 """The GCS hears of its nodes' loads no more often."""
+IDLE_PERIOD_SECONDS = 5.0
+"""Where it only matters whether anything goes on at all."""
+DRIVERS_PERIOD_SECONDS = 10.0
 PATIENCE = timedelta(seconds=3)
 """A scale-down waits this long for a head that doesn't answer."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
@@ -47,6 +52,25 @@ class _Poll:
     state: asyncio.Task[None] | None = None
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     told_at: dict[bytes, float] = field(default_factory=dict)
+    drivers: scaling_records.Drivers | None = None
+    drivers_at: float = 0.0
+
+
+class Scaler(Protocol):
+    """Who scales a cluster by what its GCS says."""
+
+    async def look(
+        self,
+        key: records.Key,
+        client: gcs.Gcs,
+        state: ray_records.ResourceState,
+        drivers: scaling_records.Drivers,
+        /,
+    ) -> timedelta:
+        """Act on an answer; return when to ask again. Raises `RayError`."""
+
+    def miss(self, key: records.Key, error: str, /) -> None:
+        """Take in that there was no answer."""
 
 
 class Pollers:
@@ -56,10 +80,12 @@ class Pollers:
         self,
         way: heads.Heads,
         *,
+        scaler: Scaler,
         changed: Callable[[records.Key], None],
         may_write: Callable[[], bool],
     ) -> None:
         self._heads = way
+        self._scaler = scaler
         self._changed = changed
         self._may_write = may_write
         self._polls: dict[records.Key, _Poll] = {}
@@ -105,7 +131,7 @@ class Pollers:
         has_dashboard = head.is_up and head.dashboard_port
         if has_dashboard and poll.learned != (head.pod_uid, head.restarts) and _idle(poll.version):
             poll.version = _task(self._learn_version(key, poll), f"version of {key}")
-        if head.is_up and poll.inquiry.asks_state:
+        if head.is_up and poll.inquiry.wants_state:
             if _idle(poll.state):
                 poll.state = _task(self._follow_state(key, poll), f"state of {key}")
         elif poll.state is not None:
@@ -155,6 +181,8 @@ class Pollers:
                     state = await client.resource_state(within=PATIENCE)
                     if await self._drain(client, poll, state):
                         state = await client.resource_state(within=PATIENCE)
+                    drivers = await _drivers(client, poll)
+                    pause = await self._scale(key, client, poll, state, drivers)
                 except (errors.RayError, errors.KubeError) as error:
                     if client is not None and isinstance(error, errors.Rejected):
                         await client.close()  # the token may be another by now
@@ -166,11 +194,26 @@ class Pollers:
                     await _pause(_back_off(failures))
                 else:
                     failures = 0
-                    self._said(key, poll, state=state)
-                    await _pause(STATE_PERIOD_SECONDS, poll.wakeup)
+                    self._said(key, poll, state=state, drivers=drivers)
+                    await _pause(pause, poll.wakeup)
         finally:
             if client is not None:
                 await client.close()
+
+    async def _scale(
+        self,
+        key: records.Key,
+        client: gcs.Gcs,
+        poll: _Poll,
+        state: ray_records.ResourceState,
+        drivers: scaling_records.Drivers | None,
+    ) -> float:
+        """Scale the cluster if it is ours to scale; return when to ask again, in seconds."""
+        pause = STATE_PERIOD_SECONDS if poll.inquiry.asks_state else IDLE_PERIOD_SECONDS
+        if drivers is None or not poll.inquiry.is_scaled:
+            return pause
+        found = await self._scaler.look(key, client, state, drivers)
+        return min(found.total_seconds(), pause)
 
     def _said(
         self,
@@ -178,11 +221,16 @@ class Pollers:
         poll: _Poll,
         *,
         state: ray_records.ResourceState | None = None,
+        drivers: scaling_records.Drivers | None = None,
         error: str = "",
     ) -> None:
         """Keep the answer; tell of it if it is of another kind, or nodes come closer to leaving."""
+        if error and poll.inquiry.is_scaled:
+            self._scaler.miss(key, error)
         before, drains = poll.answer, poll.inquiry.drains
-        poll.answer = ray_records.RayAnswer(version=before.version, state=state, error=error)
+        poll.answer = ray_records.RayAnswer(
+            version=before.version, state=state, drivers=drivers, error=error
+        )
         if _facts(before, drains) != _facts(poll.answer, drains):
             self._changed(key)
 
@@ -220,11 +268,22 @@ async def _drain(client: gcs.Gcs, drain: ray_records.Drain, node: ray_records.Ra
 def _facts(
     answer: ray_records.RayAnswer, drains: Iterable[ray_records.Drain]
 ) -> tuple[object, ...]:
-    """Return what of an answer could change a decision about the Pods that go."""
+    """Return what of an answer could change a decision about the Pods that go, or all of them."""
     if answer.state is None:
         return (None, bool(answer.error))
     lives = (answer.state.life_of(drain.pod) for drain in drains)
-    return tuple(life.status if life else None for life in lives)
+    left = answer.drivers.last_ended_ms if answer.drivers else 0
+    return (answer.is_idle(), left, *(life.status if life else None for life in lives))
+
+
+async def _drivers(client: gcs.Gcs, poll: _Poll) -> scaling_records.Drivers | None:
+    """Count the drivers, now and then, where somebody wants to know."""
+    if not (poll.inquiry.is_scaled or poll.inquiry.asks_drivers):
+        return None
+    now = time.monotonic()
+    if poll.drivers is None or now - poll.drivers_at > DRIVERS_PERIOD_SECONDS:
+        poll.drivers, poll.drivers_at = await client.drivers(), now
+    return poll.drivers
 
 
 def _back_off(failures: int) -> float:
@@ -233,7 +292,7 @@ def _back_off(failures: int) -> float:
 
 async def _pause(seconds: float, wakeup: asyncio.Event | None = None) -> None:
     """Sleep about so long, or until `wakeup`."""
-    seconds *= random.uniform(0.75, 1.25)
+    seconds *= random.uniform(0.9, 1.1)
     if wakeup is None:
         await asyncio.sleep(seconds)
         return

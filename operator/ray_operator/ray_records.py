@@ -8,13 +8,13 @@ times are aware UTC.
 import enum
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from ray_operator import records
+from ray_operator import records, scaling_records
 
 
 class NodeStatus(enum.StrEnum):
@@ -34,6 +34,8 @@ class RayNode(msgspec.Struct, frozen=True):
         node_id: binary; a restarted container is another node.
         instance_id: name of the Pod; empty where nobody told Ray.
         idle: how long it has had no work; zero when it has some.
+        available, total: resources by name; one that is all used is missing in `available`.
+        labels: Ray's node labels, and those of the placement groups on it.
     """
 
     node_id: bytes
@@ -41,14 +43,23 @@ class RayNode(msgspec.Struct, frozen=True):
     status: NodeStatus
     idle: timedelta = timedelta()
     ip: str = ""
+    available: Mapping[str, float] = {}
+    total: Mapping[str, float] = {}
+    labels: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
 class ResourceState:
-    """All nodes that a GCS knows, dead ones too, as of `at`."""
+    """All nodes that a GCS knows, dead ones too, and what it has no room for, as of `at`.
+
+    `session` is the life of the cluster; `version` grows with each answer of one life of the GCS.
+    """
 
     at: datetime
     nodes: tuple[RayNode, ...]
+    demand: scaling_records.Demand = field(default_factory=scaling_records.Demand)
+    session: str = ""
+    version: int = 0
 
     def life_of(self, pod: records.Pod) -> RayNode | None:
         """Return the Pod's node that lives, None when there is none (any more, or yet)."""
@@ -67,12 +78,21 @@ class RayAnswer(msgspec.Struct, frozen=True):
     Attributes:
         version: of Ray, as `2.46.0`; empty while it is unknown.
         state: the newest; None before the first, after a failure, and while nobody needs any.
+        drivers: None while nobody needs to know.
         error: why the newest attempt at a state failed; empty when it didn't.
     """
 
     version: str = ""
     state: ResourceState | None = None
+    drivers: scaling_records.Drivers | None = None
     error: str = ""
+
+    def is_idle(self) -> bool:
+        """Tell whether nothing at all goes on: no driver, no actor, no task, nothing asked for."""
+        if self.state is None or self.drivers is None or self.drivers.count:
+            return False
+        at_rest = {NodeStatus.IDLE, NodeStatus.DEAD}
+        return not self.state.demand and all(each.status in at_rest for each in self.state.nodes)
 
 
 class RayHead(msgspec.Struct, frozen=True):
@@ -108,12 +128,21 @@ class Drain(msgspec.Struct, frozen=True):
 class Inquiry(msgspec.Struct, frozen=True):
     """What a cluster wants of its head, until it says otherwise.
 
-    The version is always wanted; `asks_state` wants the state of Ray's nodes, kept new.
+    The version is always wanted; `asks_state` wants the state of Ray's nodes, kept new;
+    `asks_drivers` whether anything goes on at all; `is_scaled` that the operator scales the
+    workers by it.
     """
 
     head: RayHead
     asks_state: bool = False
+    asks_drivers: bool = False
+    is_scaled: bool = False
     drains: tuple[Drain, ...] = ()
+
+    @property
+    def wants_state(self) -> bool:
+        """The state is wanted, for whatever reason."""
+        return self.asks_state or self.asks_drivers or self.is_scaled
 
 
 JOB_ENDS = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})

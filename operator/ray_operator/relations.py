@@ -45,6 +45,10 @@ class Relations:
         self._wake(key)
         self._wake_users(key)
 
+    def users(self, key: records.Key) -> list[records.Key]:
+        """Return those that use a cluster, whatever for."""
+        return sorted(self._users.get(key, ()))
+
     def forget(self, key: records.Key) -> None:
         """Drop what is known of a key whose object is gone."""
         self._use(key, set())

@@ -54,6 +54,7 @@ class Settings:
         wait_resources: of the container in which workers wait, as is; None means ours, capped.
         ingress_on_openshift: there, too, the dashboard gets an Ingress and no Route.
         use_kubernetes_proxy: heads are dialled through the API server.
+        autoscaler_default: who scales where the user doesn't say: `operator` or `sidecar`.
         zero_downtime: a RayService that says nothing is upgraded beside the running one.
         delete_finished_rayjobs: a RayJob that shuts its cluster down goes itself.
         rayjob_transition_grace: how long a RayJob waits for the end that Ray has told.
@@ -80,6 +81,7 @@ class Settings:
     wait_resources: Json | None = None
     ingress_on_openshift: bool = False
     use_kubernetes_proxy: bool = False
+    autoscaler_default: str = "operator"
     zero_downtime: bool = True
     delete_finished_rayjobs: bool = False
     rayjob_transition_grace: timedelta = timedelta(seconds=300)

@@ -36,6 +36,7 @@ def test_all_keys(file: Path) -> None:
         "enableBatchScheduler": False,
         "batchScheduler": "yunikorn",
         "useKubernetesProxy": True,
+        "autoscalerDefault": "sidecar",
         "enableMetrics": True,
         "qps": 12.5,
         "burst": 25,

@@ -66,7 +66,16 @@ def test_runs_of_this_very_one_are_seen_in_the_order_of_their_ticks() -> None:
         body = msgspec.json.decode(ray_job(name, metadata=metadata))
         store.put(records.Key("RayJob", "ns1", name), body)
     unused: Any = None
-    seen = observe.World(unused, store, heads=unused, jobs=unused, serve=unused, is_kept=unused)
+    seen = observe.World(
+        unused,
+        store,
+        heads=unused,
+        jobs=unused,
+        serve=unused,
+        scaling=unused,
+        users=unused,
+        is_kept=unused,
+    )
     found = seen.raycronjob(world.raycronjob(), None)
     assert [each.name for each in found.runs] == ["m", "z", "b"]
 

@@ -99,6 +99,7 @@ class Asking:
                 credentials.Credentials(server="https://nowhere", token="ours"),
                 connect=Dashboard(failures=dashboard_failures).connect,
             ),
+            scaler=cast("pollers.Scaler", None),
             changed=self.changed.put_nowait,
             may_write=lambda: may_write,
         )

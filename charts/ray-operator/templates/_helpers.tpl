@@ -81,6 +81,9 @@ qps: {{ . }}
 {{- with .Values.kubeClient.burst }}
 burst: {{ int . }}
 {{- end }}
+{{- with .Values.autoscalerDefault }}
+autoscalerDefault: {{ . }}
+{{- end }}
 {{- if .Values.useKubernetesProxy }}
 useKubernetesProxy: true
 {{- end }}

@@ -22,7 +22,13 @@ ANNOTATIONS = (
     Annotation(
         names.AUTOSCALER_ANNOTATION,
         "RayCluster",
-        "`sidecar` or `operator`: who scales the workers; for now it is always the sidecar",
+        "`sidecar` or `operator`: who scales the workers, from the next head on; also on head Pods",
+        is_for_users=True,
+    ),
+    Annotation(
+        names.WAKE_ANNOTATION,
+        "RayCluster",
+        "any value: a cluster that was suspended for being idle starts again; removed when it does",
         is_for_users=True,
     ),
     Annotation(

@@ -137,6 +137,8 @@ _CLUSTER_COLUMNS = (
     _AGE,
     Column("head pod IP", "string", ".status.head.podIP", wide=True),
     Column("head service IP", "string", ".status.head.serviceIP", wide=True),
+    Column("autoscaler", "string", ".status.autoscaler.mode", wide=True),  # ours
+    Column("unmet requests", "integer", ".status.autoscaler.unmetRequests", wide=True),  # ours
 )
 KINDS = (
     Kind(

@@ -49,10 +49,10 @@ class AutoscalerOptions(Model):
 
 
 class IdleTerminationOptions(Model):
-    """What happens to a cluster that no driver uses; needs Ray 2.60."""
+    """What happens to a cluster in which nothing goes on: no driver, actor or task."""
 
     timeout_seconds: NonNegative | None = None
-    """Seconds without a driver after which it happens; never when unset."""
+    """Seconds of that after which it happens; never when unset."""
     policy: str | None = Field(None, json_schema_extra=one_of("Suspend", "Delete"))
     """Suspend stops all Pods, Delete deletes the RayCluster; Suspend when unset."""
 

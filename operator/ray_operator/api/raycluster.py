@@ -134,9 +134,10 @@ class RayClusterSpec(Model):
     autoscaler_options: options.AutoscalerOptions | None = None
     """How they are scaled."""
     idle_termination_options: options.IdleTerminationOptions | None = None
-    """What happens to the cluster when no driver uses it."""
+    """What happens to the cluster when nobody uses it."""
     idle_suspend: bool | None = None
-    """Whether the cluster is suspended because no driver uses it; the autoscaler's to write."""
+    """Whether the cluster is suspended because nobody uses it; the operator's to write. False, or
+    the annotation ray-operator.io/wake, wakes it, as does a RayJob that selects it."""
     head_service_annotations: dict[str, str] = Field(default_factory=dict)
     """Annotations of the head Service."""
     gcs_fault_tolerance_options: options.GcsFaultToleranceOptions | None = None

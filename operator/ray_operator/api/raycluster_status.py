@@ -39,6 +39,51 @@ class Condition(Model):
     """The generation of the spec that this was said of."""
 
 
+class GroupScale(Model):
+    """How a worker group stands that the operator scales, in replicas."""
+
+    name: str
+    """The group."""
+    desired: Int32
+    """How many there shall be now."""
+    pending: Int32
+    """How many of them Ray can't use yet."""
+    running: Int32
+    """How many it can."""
+    idle: Int32
+    """How many of those have no work."""
+
+
+class UnmetDemand(Model):
+    """A request for resources that no node has room for, nor any on its way."""
+
+    request: str
+    """What it asks for."""
+    count: Int32
+    """How often."""
+    reason: str
+    """What is in its way."""
+
+
+class AutoscalerStatus(Model):
+    """How the workers are scaled."""
+
+    mode: str = Field(json_schema_extra=one_of("operator", "sidecar"))
+    """Who scales; sidecar is Ray's own autoscaler, which tells no more than that."""
+    worker_groups: list[GroupScale] = Field(
+        default_factory=list, json_schema_extra=list_map("name")
+    )
+    """How each group stands."""
+    last_decision: str | None = None
+    """What was changed last, and why."""
+    last_decision_time: Time | None = None
+    """When."""
+    unmet_demand: list[UnmetDemand] = Field(default_factory=list)
+    """The requests that get no node, ten at most."""
+    unmet_requests: Int32 | None = None
+    """How many these are, together."""
+
+
 class RayClusterStatus(Model):
     """What the operator last saw of the cluster."""
 
@@ -70,6 +115,10 @@ class RayClusterStatus(Model):
     """Worker Pods of the present template."""
     endpoints: dict[str, str] = Field(default_factory=dict)
     """Ports of the head Service by name."""
+    idle_since: Time | None = None
+    """Since when nothing has gone on in it; only where that leads to something."""
+    autoscaler: AutoscalerStatus | None = None
+    """How the workers are scaled; only where the spec wants that."""
     head: HeadInfo | None = None
     """Where the head is."""
     last_update_time: Time | None = None

@@ -41,6 +41,14 @@ class ClusterCondition(Term):
         "Pods of a group run that the spec doesn't list any more",
     )
     UP_TO_DATE = "RayClusterUpToDate", "no Pod is of an older template than the spec's"
+    AUTOSCALING = (
+        "RayClusterAutoscaling",
+        "the workers are scaled by what Ray asks for; there only where the spec wants that",
+    )
+    DEMAND_MET = (
+        "RayClusterDemandMet",
+        "whatever Ray asks for has a node, or one on its way; said by the operator's scaling only",
+    )
     SUSPENDING = "RayClusterSuspending", "the Pods are on their way out (KubeRay's)"
     SUSPENDED = "RayClusterSuspended", "there is no Pod because the spec says so (KubeRay's)"
 
@@ -67,6 +75,23 @@ class ClusterReason(Term):
     VERSION_CHANGES = (
         "RayVersionChanges",
         "nodes of two versions can't be one cluster: use Recreate",
+    )
+    SCALED_BY_OPERATOR = "ScaledByOperator", "the operator asks the head's GCS, and decides"
+    SCALED_BY_SIDECAR = "ScaledBySidecar", "Ray's own autoscaler does, beside the head"
+    HEAD_MADE_WITHOUT = (
+        "HeadMadeWithoutAutoscaling",
+        "autoscaling was switched on since the head was made: delete the head's Pod, or Recreate",
+    )
+    HEAD_NOT_RUNNING = "HeadNotRunning", "there is nobody to ask yet"
+    GCS_UNREACHABLE = (
+        "GcsUnreachable",
+        "the head's GCS doesn't answer the operator, so nothing is scaled: mend NetworkPolicies",
+    )
+    DEMAND_SERVED = "DemandServed", "it has"
+    DEMAND_UNMET = "DemandUnmet", "it hasn't: which request, and what is in its way"
+    INFEASIBLE_REQUEST = (
+        "InfeasibleRequest",
+        "no group could ever hold a request: ask for less, or add a group of larger nodes",
     )
 
 

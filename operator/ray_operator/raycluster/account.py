@@ -7,7 +7,7 @@ server would refuse it each time.
 
 from datetime import timedelta
 
-from ray_operator import actions, records
+from ray_operator import actions, records, settings
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import autoscaling, sidecar
 
@@ -15,21 +15,21 @@ NOT_FOUND = "AutoscalerServiceAccountNotFound"
 LOOK_AGAIN = timedelta(seconds=5)
 
 
-def needed(cluster: api.RayCluster) -> str:
+def needed(cluster: api.RayCluster, options: settings.Settings) -> str:
     """Name the account that has to be there, ``""`` for none."""
-    return sidecar.given_account(cluster) if autoscaling.has_sidecar(cluster) else ""
+    return sidecar.given_account(cluster) if autoscaling.has_sidecar(cluster, options) else ""
 
 
 def is_missing(cluster: api.RayCluster, around: records.Surroundings) -> bool:
-    """Tell whether it is known not to be there."""
-    return bool(needed(cluster)) and around.has_account is False
+    """Tell whether it was needed, and is known not to be there."""
+    return bool(sidecar.given_account(cluster)) and around.has_account is False
 
 
 def missing(cluster: api.RayCluster) -> str:
     """Say what is missing and what to do."""
     return (
-        f"ServiceAccount {needed(cluster)} doesn't exist: make it, or remove serviceAccountName"
-        " from the head's template to have one made"
+        f"ServiceAccount {sidecar.given_account(cluster)} doesn't exist: make it, or remove"
+        " serviceAccountName from the head's template to have one made"
     )
 
 

@@ -19,6 +19,7 @@ from ray_operator.raycluster import (
     head_service,
     measures,
     plan,
+    scaling,
     suspension,
     upgrade,
     versions,
@@ -61,6 +62,7 @@ def current(
     if orphans := observed.orphans(cluster):
         found.append(_orphaned(orphans))
     found.append(_up_to_date(cluster, observed))
+    found += scaling.current(cluster, observed)
     told = conditions.find(before, Type.READY)
     why = None if ready else diagnose.first(cluster, observed, outcome, before=told, now=now)
     found.append(_cluster_ready(cluster, observed, why, ready=ready, phase=phase))

@@ -1,15 +1,17 @@
 """Who scales a cluster's workers, and what Pods are told of it.
 
 Owns: the one decision between Ray's sidecar and the operator, and what follows from Ray's
-autoscaler being of version 2. Does not own: the sidecar (`sidecar`) or its rights (`rbac`).
-Invariant: a mode that this operator can't carry out is never the answer.
+autoscaler being of version 2. Does not own: the sidecar (`sidecar`) or its rights (`rbac`), or
+scaling (`autoscaler`). Invariant: never two: what a head was made for holds as long as it lives,
+so its Pod says who scales.
 """
 
 import enum
 from typing import Any
 
-from ray_operator import names
-from ray_operator.api import options, ray_version
+from ray_operator import names, records, settings
+from ray_operator.api import options as api_options
+from ray_operator.api import ray_version
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import autoscaling, groups
 
@@ -17,6 +19,9 @@ VARIABLE = autoscaling.V2_SWITCH
 V2_SINCE = (2, 48, 0)
 """From here on Ray chooses its autoscaler v2 by itself under an operator."""
 IN_PLACE_RESIZE_ANNOTATION = "ray.io/ippr"
+TLS_VARIABLE = "RAY_USE_TLS"
+CONTAINER = "autoscaler"
+"""Of Ray's own, beside the head."""
 
 
 class Mode(enum.StrEnum):
@@ -27,52 +32,94 @@ class Mode(enum.StrEnum):
     OPERATOR = "operator"
 
 
-BUILT = frozenset({Mode.OFF, Mode.SIDECAR})
-"""What this operator can carry out; the sidecar stands in for the rest."""
-
-
-def mode(cluster: api.RayCluster) -> Mode:
-    """Tell who scales the cluster's workers."""
-    found = preferred(cluster)
-    return found if found in BUILT else Mode.SIDECAR
-
-
-def preferred(cluster: api.RayCluster) -> Mode:
-    """Tell who would scale if every mode were built: the first condition that holds decides."""
+def mode(cluster: api.RayCluster, options: settings.Settings) -> Mode:
+    """Tell who is to scale the workers under a new head: the first condition that holds decides."""
     if not cluster.spec.enable_in_tree_autoscaling:
         return Mode.OFF
     stated = cluster.metadata.annotations.get(names.AUTOSCALER_ANNOTATION, "")
     if stated in {Mode.SIDECAR, Mode.OPERATOR}:
         return Mode(stated)
-    given = cluster.spec.autoscaler_options or options.AutoscalerOptions()
-    resizes = IN_PLACE_RESIZE_ANNOTATION in cluster.metadata.annotations
-    # Only a container can honour these.
-    if given.image or given.command or given.args or given.version == "v1" or resizes:
+    if needs_sidecar(cluster, options) or options.autoscaler_default == Mode.SIDECAR:
         return Mode.SIDECAR
     return Mode.OPERATOR
 
 
-def has_sidecar(cluster: api.RayCluster) -> bool:
-    """Tell whether Ray's own autoscaler runs beside the head."""
-    return mode(cluster) is Mode.SIDECAR
+def needs_sidecar(cluster: api.RayCluster, options: settings.Settings) -> str:
+    """Say what only a container beside the head can do; empty when there is nothing."""
+    given = cluster.spec.autoscaler_options or api_options.AutoscalerOptions()
+    reasons = {
+        "autoscalerOptions.image": given.image,
+        "autoscalerOptions.command": given.command,
+        "autoscalerOptions.args": given.args,
+        "autoscalerOptions.version v1": given.version == "v1",
+        IN_PLACE_RESIZE_ANNOTATION: IN_PLACE_RESIZE_ANNOTATION in cluster.metadata.annotations,
+        # Nothing but HTTP goes through the API server, and only the Pods have Ray's certificates.
+        "--use-kubernetes-proxy": options.use_kubernetes_proxy,
+        TLS_VARIABLE: _has_tls(cluster.spec),
+    }
+    return next((name for name, holds in reasons.items() if holds), "")
 
 
-def variables(cluster: api.RayCluster, *, is_head: bool) -> list[dict[str, Any]]:
-    """Return what tells Ray the version of its autoscaler, if the user chose one."""
+def _has_tls(spec: api.RayClusterSpec) -> bool:
+    switch = groups.variable(spec.head_group_spec, TLS_VARIABLE)
+    is_ours = spec.tls_options is not None and spec.tls_options.enabled
+    return bool(is_ours or (switch is not None and switch.get("value") != "0"))
+
+
+def has_sidecar(cluster: api.RayCluster, options: settings.Settings) -> bool:
+    """Tell whether Ray's own autoscaler is to run beside the head."""
+    return mode(cluster, options) is Mode.SIDECAR
+
+
+def annotations(cluster: api.RayCluster, options: settings.Settings) -> dict[str, str]:
+    """Return what a head Pod says of who scales."""
+    is_ours = mode(cluster, options) is Mode.OPERATOR
+    return {names.AUTOSCALER_ANNOTATION: Mode.OPERATOR.value} if is_ours else {}
+
+
+def controller(cluster: api.RayCluster, head: records.Pod | None) -> Mode:
+    """Tell who scales now: what the head was made for, whatever the spec says by now."""
+    if not cluster.spec.enable_in_tree_autoscaling or head is None:
+        return Mode.OFF
+    if any(each.name == CONTAINER for each in head.containers):
+        return Mode.SIDECAR
+    is_ours = head.annotations.get(names.AUTOSCALER_ANNOTATION) == Mode.OPERATOR
+    return Mode.OPERATOR if is_ours else Mode.OFF
+
+
+def variables(
+    cluster: api.RayCluster, options: settings.Settings, *, is_head: bool
+) -> list[dict[str, Any]]:
+    """Return what tells Ray the version of its autoscaler.
+
+    Drivers ask for resources in another way, and `ray status` looks elsewhere, in each of them.
+    The operator understands v2's.
+    """
+    chosen = mode(cluster, options)
     given = cluster.spec.autoscaler_options
-    if not is_head or mode(cluster) is Mode.OFF or given is None or not given.version:
+    version = given.version if given else None
+    if not is_head or chosen is Mode.OFF:
         return []
-    return [{"name": VARIABLE, "value": "true" if given.version == "v2" else "false"}]
+    is_open = not groups.variable(cluster.spec.head_group_spec, VARIABLE)
+    if chosen is Mode.OPERATOR and not version and is_open:
+        version = "v2"
+    return [{"name": VARIABLE, "value": "true" if version == "v2" else "false"}] if version else []
 
 
-def restart_policy(cluster: api.RayCluster, group: api.GroupSpec) -> str | None:
+def restart_policy(
+    cluster: api.RayCluster, group: api.GroupSpec, options: settings.Settings
+) -> str | None:
     """Return the restart policy that the group's Pods must have; None leaves it to the template.
 
-    A worker that restarts in place is not understood by the autoscaler v2. Where Ray chooses v2
-    by itself, what the template says stays.
+    A worker that restarts in place is not understood by the autoscaler v2, and not by ours: a
+    drained node would come back. Where Ray chooses v2 by itself, what the template says stays.
     """
-    if mode(cluster) is Mode.OFF:
+    chosen = mode(cluster, options)
+    if chosen is Mode.OFF:
         return None
+    if chosen is Mode.OPERATOR:
+        is_open = not (group.template.get("spec") or {}).get("restartPolicy")
+        return "Never" if is_open or isinstance(group, api.WorkerGroupSpec) else None
     given = cluster.spec.autoscaler_options
     if given is not None and given.version:
         return "Never" if given.version == "v2" else None

@@ -125,7 +125,7 @@ def _exposure(
 def _wanted(
     cluster: api.RayCluster, observed: seen.Observed, options: settings.Settings
 ) -> Iterator[dict[str, Any]]:
-    if autoscaling.has_sidecar(cluster):
+    if autoscaling.has_sidecar(cluster, options):
         if account := rbac.service_account(cluster):
             yield account  # first: no Pod is made before its account
         yield rbac.role(cluster)

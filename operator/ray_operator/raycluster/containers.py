@@ -81,14 +81,16 @@ def ray_container(
         ),
         "ports": [*(given.get("ports") or []), *metrics_ports(group)],
     }
-    container["volumeMounts"] = _mounts(cluster, group)
+    container["volumeMounts"] = _mounts(cluster, group, settings=settings)
     if settings.inject_probes:
         ours = probes.probes(cluster, group, params=params)
         container |= {key: probe for key, probe in ours.items() if not given.get(key)}
     return {key: value for key, value in container.items() if value or key in given}
 
 
-def _mounts(cluster: api.RayCluster, group: api.GroupSpec) -> list[dict[str, Any]]:
+def _mounts(
+    cluster: api.RayCluster, group: api.GroupSpec, *, settings: settings.Settings
+) -> list[dict[str, Any]]:
     mounts = list(group.ray_container.get("volumeMounts") or [])
     if needs_shared_memory(group):
         mounts.append({"name": SHARED_MEMORY, "mountPath": "/dev/shm"})
@@ -96,18 +98,20 @@ def _mounts(cluster: api.RayCluster, group: api.GroupSpec) -> list[dict[str, Any
         mounts.append(auth.MOUNT)
     if isinstance(group, api.HeadGroupSpec):
         logs = logs_mount(group)
-        if autoscaling.has_sidecar(cluster) and logs not in mounts:
+        if autoscaling.has_sidecar(cluster, settings) and logs not in mounts:
             mounts.append(logs)
         if storage.is_on(cluster):
             mounts.append(storage.mount(cluster))
     return mounts
 
 
-def volumes(cluster: api.RayCluster, group: api.GroupSpec) -> list[dict[str, Any]]:
+def volumes(
+    cluster: api.RayCluster, group: api.GroupSpec, *, settings: settings.Settings
+) -> list[dict[str, Any]]:
     """Return the volumes of a group's Pods: the template's, and ours of names not taken."""
     given = (group.template.get("spec") or {}).get("volumes") or []
     is_head = isinstance(group, api.HeadGroupSpec)
-    shares_logs = is_head and autoscaling.has_sidecar(cluster)
+    shares_logs = is_head and autoscaling.has_sidecar(cluster, settings)
     added = [
         *([shared_memory(group)] if needs_shared_memory(group) else []),
         *([auth.volume()] if auth.needs_volume(cluster.spec) else []),

@@ -118,7 +118,7 @@ def _pod_spec(
     settings: settings.Settings,
 ) -> dict[str, Any]:
     ray = containers.ray_container(cluster, group, keeps_command=keeps_command, settings=settings)
-    is_scaled = isinstance(group, api.HeadGroupSpec) and autoscaling.has_sidecar(cluster)
+    is_scaled = isinstance(group, api.HeadGroupSpec) and autoscaling.has_sidecar(cluster, settings)
     sidecars = [
         *([sidecar.container(cluster, settings=settings)] if is_scaled else []),
         *additions.containers(group, settings=settings),
@@ -135,9 +135,9 @@ def _pod_spec(
             {**each, "env": environment.merged(each.get("env") or [], always=address)}
             for each in init
         ]
-    if volumes := containers.volumes(cluster, group):
+    if volumes := containers.volumes(cluster, group, settings=settings):
         spec["volumes"] = volumes
-    if policy := autoscaling.restart_policy(cluster, group):
+    if policy := autoscaling.restart_policy(cluster, group, settings):
         spec["restartPolicy"] = policy
     if given.get("hostNetwork") and not given.get("dnsPolicy"):
         spec["dnsPolicy"] = "ClusterFirstWithHostNet"

@@ -63,7 +63,7 @@ def ray_container(
     worker_address = rayparams.gcs_address(cluster, settings=settings)
     kind = metadata.creator_kind(cluster)
     always = [
-        *autoscaling.variables(cluster, is_head=is_head),
+        *autoscaling.variables(cluster, settings, is_head=is_head),
         *([] if is_head else head_address(cluster, settings=settings)),
         field("RAY_CLUSTER_NAME", f"metadata.labels['{names.CLUSTER_LABEL}']"),
         field("RAY_CLUSTER_NAMESPACE", "metadata.namespace"),

@@ -6,7 +6,7 @@ Invariant: what it says of drains follows from the Pods alone, so that whoever l
 
 from ray_operator import actions, ray_records, records
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import auth, drain, plan, rayparams
+from ray_operator.raycluster import auth, autoscaling, drain, idleness, plan, rayparams, suspension
 from ray_operator.raycluster import observed as seen
 
 
@@ -26,9 +26,12 @@ def inquiry(
         for worker in observed.worker_pods()
         if worker.deletion_at is None and (until := drain.deadline(worker)) is not None
     )
+    is_ours = autoscaling.controller(cluster, pod) is autoscaling.Mode.OPERATOR
     return ray_records.Inquiry(
         head=_head(cluster, pod),
         asks_state=decided.asks_ray,
+        asks_drivers=idleness.is_watched(cluster),
+        is_scaled=is_ours and not suspension.is_wanted(cluster.spec),
         drains=tuple(drains),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray_operator import actions, records
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import drain, groups, head_service, resources, upgrade
+from ray_operator.raycluster import drain, groups, head_service, resources, scaling, upgrade
 from ray_operator.raycluster import head as lost
 from ray_operator.raycluster import observed as seen
 
@@ -17,6 +17,7 @@ from ray_operator.raycluster import observed as seen
 def measured(cluster: api.RayCluster, observed: seen.Observed) -> dict[str, Any]:
     """Count Pods and resources, and locate the head. All counters are of Pods, not replicas."""
     workers = listed_workers(cluster, observed)
+    scaled = scaling.status(cluster, observed)
     total = resources.totals(cluster)
     specs = cluster.spec.worker_group_specs
     return {
@@ -32,6 +33,7 @@ def measured(cluster: api.RayCluster, observed: seen.Observed) -> dict[str, Any]
         "minWorkerReplicas": groups.min_pods(specs),
         "updatedWorkerReplicas": upgrade.progress(cluster, observed).updated,
         "readyWorkerReplicas": sum(pod.phase == "Running" and pod.ready is True for pod in workers),
+        **({"autoscaler": scaled} if scaled else {}),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray_operator import names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import fault_tolerance, spec_hash
+from ray_operator.raycluster import autoscaling, fault_tolerance, spec_hash
 
 
 def child(
@@ -77,6 +77,7 @@ def pod_annotations(
     if _is_truthy(cluster.metadata.annotations, names.OVERWRITE_COMMAND_ANNOTATION):
         annotations[names.OVERWRITE_COMMAND_ANNOTATION] = "true"
     if isinstance(group, api.HeadGroupSpec):
+        annotations |= autoscaling.annotations(cluster, settings)
         annotations[names.FT_ENABLED_ANNOTATION] = str(fault_tolerance.is_on(cluster)).lower()
         if fault_tolerance.uses_redis(cluster):
             namespace = fault_tolerance.storage_namespace(cluster)

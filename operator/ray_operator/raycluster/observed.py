@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ray_operator import names, ray_records, records, settings
+from ray_operator import names, ray_records, records, scaling_records, settings
 from ray_operator.api import raycluster as api
 
 
@@ -20,6 +20,8 @@ class Observed:
         events: warnings, by the UID of the Pod, newest first.
         former: Pods of a cluster of the same name that is gone, on their way out.
         around: what the cluster depends on and doesn't own.
+        is_used: a RayJob is at work on it, or a RayService.
+        scaling: how the operator scales it; None while it doesn't.
     """
 
     pods: tuple[records.Pod, ...] = ()
@@ -30,6 +32,8 @@ class Observed:
     events: Mapping[str, tuple[records.PodEvent, ...]] = field(default_factory=dict)
     former: tuple[records.Pod, ...] = ()
     around: records.Surroundings = field(default_factory=records.Surroundings)
+    is_used: bool = False
+    scaling: scaling_records.Standing | None = None
 
     def head_pods(self) -> Sequence[records.Pod]:
         """Return the head Pods; more than one only in the moment of a replacement."""

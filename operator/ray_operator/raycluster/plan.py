@@ -19,6 +19,7 @@ from ray_operator.raycluster import (
     additions,
     children,
     cleanup,
+    idleness,
     nodes,
     suspension,
     turnover,
@@ -57,12 +58,13 @@ def plan(
     events += account.events(cluster, observed.around)
     if is_paused(cluster):
         return actions.Plan(events=events)
-    if held := cleanup.hold(cluster, options):
-        return dataclasses.replace(held, events=events)
+    idle = idleness.plan(cluster, observed, now)
+    if first := cleanup.hold(cluster, options) or (idle if idle.actions else None):
+        return dataclasses.replace(first, events=events)
     others = children.plan(cluster, observed, options=options)
     pods = _plan_pods(cluster, observed, options=options, now=now)
     wait = diagnose.look_again(cluster, observed, now=now)
-    return actions.joined(actions.Plan(requeue_after=wait, events=events), others, pods)
+    return actions.joined(actions.Plan(requeue_after=wait, events=events), others, pods, idle)
 
 
 def _orphan_events(cluster: api.RayCluster, observed: seen.Observed) -> tuple[actions.Event, ...]:

@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ray_operator import actions, ray_records, records, settings
+from ray_operator.api import base
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import drain, turnover
+from ray_operator.raycluster import autoscaling, drain, groups, turnover
 from ray_operator.raycluster import observed as seen
 
 Replica = Sequence[records.Pod]
@@ -42,19 +43,33 @@ def plan(
     why = f"group {group.group_name} scales down"
     going = [replica for replica in living if any(map(drain.is_draining, replica))]
     staying = [replica for replica in living if not any(map(drain.is_draining, replica))]
-    surplus = len(staying) - wanted
-    autoscaler_decides = cluster.spec.enable_in_tree_autoscaling and not options.random_pod_delete
-    if group.suspend and not autoscaler_decides:
+    missing = max(wanted - len(staying), 0)
+    most = _most(cluster, group, wanted, options=options)
+    surplus = len(staying) - most
+    if group.suspend and most == wanted:
         return Sizing(_suspended(group, living), 0)
     asks = actions.Plan()
-    if surplus > 0 and not autoscaler_decides:
+    if surplus > 0:
         chosen = choose(staying, surplus, observed)
         if chosen is None:
             asks = actions.Plan(asks_ray=True, requeue_after=drain.LOOK_AGAIN)
         else:
             going = [*chosen, *going]
     left = drain.dismiss(cluster, observed, going, why=why, options=options, now=now)
-    return Sizing(actions.joined(left, asks), max(-surplus, 0))
+    return Sizing(actions.joined(left, asks), missing)
+
+
+def _most(
+    cluster: api.RayCluster, group: api.WorkerGroupSpec, wanted: int, *, options: settings.Settings
+) -> int:
+    """Return how many may stay: an autoscaler decides by itself when one is too many."""
+    match autoscaling.mode(cluster, options):
+        case autoscaling.Mode.OPERATOR if not options.random_pod_delete:
+            single = not groups.is_multi_host(group, options)
+            return max(wanted, group.max_replicas * (groups.hosts(group) if single else 1))
+        case autoscaling.Mode.SIDECAR if not options.random_pod_delete:
+            return base.INT32_MAX
+    return wanted
 
 
 def _suspended(group: api.WorkerGroupSpec, living: Sequence[Replica]) -> actions.Plan:

@@ -11,9 +11,8 @@ from ray_operator import names, settings
 from ray_operator.api import options
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import autoscaling as rules
-from ray_operator.raycluster import auth, containers, environment
+from ray_operator.raycluster import auth, autoscaling, containers, environment
 
-CONTAINER = "autoscaler"
 _COMMAND = (
     "ray kuberay-autoscaler --cluster-name $(RAY_CLUSTER_NAME)"
     " --cluster-namespace $(RAY_CLUSTER_NAMESPACE)"
@@ -35,7 +34,7 @@ def container(cluster: api.RayCluster, *, settings: settings.Settings) -> dict[s
     security = given.security_context or ray.get("securityContext")
     optional = {"securityContext": security, "envFrom": given.env_from}
     return {
-        "name": CONTAINER,
+        "name": autoscaling.CONTAINER,
         **containers.LAST_WORDS,
         "image": given.image or ray.get("image"),
         "imagePullPolicy": given.image_pull_policy or "IfNotPresent",

@@ -14,7 +14,7 @@ from typing import Any
 
 from ray_operator import actions, conditions, validity
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import aspects, measures, plan, suspension
+from ray_operator.raycluster import aspects, idleness, measures, plan, suspension
 from ray_operator.raycluster import observed as seen
 
 READY_STATE = "ready"
@@ -47,6 +47,8 @@ def next_status(
         )
     ]
     if not found:
+        begun = idleness.since(cluster, observed, now)
+        _put(status, idleness.FIELD, conditions.timestamp(begun) if begun else "")
         _carry_state(status, previous, reached=_state(cluster, observed, outcome), now=now)
     status["observedGeneration"] = cluster.metadata.generation
     if _is_owing(outcome) and "observedGeneration" in previous:

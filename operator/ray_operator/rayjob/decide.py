@@ -13,7 +13,7 @@ from datetime import datetime
 
 from ray_operator import actions, names, records
 from ray_operator.raycluster import head as cluster_head
-from ray_operator.raycluster import reach
+from ray_operator.raycluster import idleness, reach
 from ray_operator.rayjob import (
     attempt,
     children,
@@ -87,6 +87,10 @@ def _initializing(case: Case) -> Step:
         return Step(state=_addressed(case, hearsay.identified(case, state), Phase.RUNNING))
     if over := _overdue(case, state):
         return Step(state=over)
+    asleep = case.observed.cluster
+    if asleep is not None and asleep.spec.idle_suspend and case.selects_cluster:
+        deadline = case.until(case.active_deadline(), case.pre_running_deadline())
+        return Step(state=state, todo=(idleness.wake(asleep),), wait=deadline)
     if case.observed.is_cluster_ready() and not case.observed.is_cluster_going():
         return _on_cluster(case, state)
     is_missing = case.observed.cluster is None and not case.selects_cluster

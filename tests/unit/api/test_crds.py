@@ -200,6 +200,8 @@ def test_printer_columns() -> None:
         ("age", "date", ".metadata.creationTimestamp", 0),
         ("head pod IP", "string", ".status.head.podIP", 1),
         ("head service IP", "string", ".status.head.serviceIP", 1),
+        ("autoscaler", "string", ".status.autoscaler.mode", 1),  # ours
+        ("unmet requests", "integer", ".status.autoscaler.unmetRequests", 1),  # ours
     ]
 
 

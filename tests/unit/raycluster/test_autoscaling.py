@@ -1,14 +1,25 @@
 """Who scales a cluster, and what that makes of its Pods."""
 
+import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 
-from ray_operator import names
+from ray_operator import names, records, settings
 from ray_operator.raycluster import autoscaling, desired, rbac, sidecar
 from tests.unit import builders
 
-ON = {"enableInTreeAutoscaling": True}
+ON: dict[str, Any] = {"enableInTreeAutoscaling": True}
+BY_SIDECAR = dataclasses.replace(builders.SETTINGS, autoscaler_default="sidecar")
+TLS = {"name": "RAY_USE_TLS", "value": "1"}
+
+
+def head_group(*, pod: dict[str, Any] | None = None, **ray: Any) -> dict[str, Any]:
+    template = builders.template("ray-head")
+    template["spec"] = {**template["spec"], **(pod or {})}
+    template["spec"]["containers"][0] |= ray
+    return {"template": template}
 
 
 def options(**fields: Any) -> dict[str, Any]:
@@ -16,7 +27,7 @@ def options(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("spec", "annotations", "preferred"),
+    ("spec", "annotations", "mode"),
     [
         ({}, {}, "off"),
         ({}, {names.AUTOSCALER_ANNOTATION: "operator"}, "off"),
@@ -30,28 +41,49 @@ def options(**fields: Any) -> dict[str, Any]:
         (options(version="v1"), {names.AUTOSCALER_ANNOTATION: "operator"}, "operator"),
         (ON, {names.AUTOSCALER_ANNOTATION: "sidecar"}, "sidecar"),
         (ON, {names.AUTOSCALER_ANNOTATION: "nonsense"}, "operator"),
+        ({**ON, "headGroupSpec": head_group(env=[TLS])}, {}, "sidecar"),
     ],
 )
 def test_the_first_condition_decides_who_scales(
-    spec: dict[str, Any], annotations: dict[str, str], preferred: str
+    spec: dict[str, Any], annotations: dict[str, str], mode: str
 ) -> None:
     cluster = builders.raycluster(metadata={"annotations": annotations}, **spec)
-    assert autoscaling.preferred(cluster) == preferred
-    # What isn't built yet is done by the sidecar.
-    assert autoscaling.mode(cluster) == ("off" if preferred == "off" else "sidecar")
+    assert autoscaling.mode(cluster, builders.SETTINGS) == mode
+
+
+@pytest.mark.parametrize(
+    "settings", [BY_SIDECAR, dataclasses.replace(builders.SETTINGS, use_kubernetes_proxy=True)]
+)
+def test_an_administrator_may_want_the_sidecar(settings: settings.Settings) -> None:
+    assert autoscaling.mode(builders.raycluster(**ON), settings) == "sidecar"
+    stated = {"annotations": {names.AUTOSCALER_ANNOTATION: "operator"}}
+    assert autoscaling.mode(builders.raycluster(metadata=stated, **ON), settings) == "operator"
+
+
+def test_a_head_says_who_scales_as_long_as_it_lives() -> None:
+    cluster = builders.raycluster(**ON)
+    ours = builders.pod(annotations={names.AUTOSCALER_ANNOTATION: "operator"})
+    beside = msgspec.structs.replace(ours, containers=(records.Container("autoscaler"),))
+    assert autoscaling.controller(cluster, ours) == "operator"
+    assert autoscaling.controller(cluster, beside) == "sidecar"
+    assert autoscaling.controller(cluster, builders.pod()) == "off"
+    assert autoscaling.controller(builders.raycluster(), ours) == "off"
+
+
+def test_a_head_that_the_operator_scales_has_no_sidecar() -> None:
+    head = desired.head_pod(builders.raycluster(**ON), settings=builders.SETTINGS)
+    (ray,) = head["spec"]["containers"]
+    assert head["metadata"]["annotations"][names.AUTOSCALER_ANNOTATION] == "operator"
+    assert {"name": autoscaling.VARIABLE, "value": "true"} in ray["env"]
+    assert " --no-monitor " in ray["args"][0]
+    assert "serviceAccountName" not in head["spec"]
+    assert head["spec"]["restartPolicy"] == "Never"
 
 
 def container(**fields: Any) -> dict[str, Any]:
-    head = desired.head_pod(builders.raycluster(**fields), settings=builders.SETTINGS)
+    head = desired.head_pod(builders.raycluster(**fields), settings=BY_SIDECAR)
     (found,) = (each for each in head["spec"]["containers"] if each["name"] == "autoscaler")
     return dict(found)
-
-
-def head_group(*, pod: dict[str, Any] | None = None, **ray: Any) -> dict[str, Any]:
-    template = builders.template("ray-head")
-    template["spec"] = {**template["spec"], **(pod or {})}
-    template["spec"]["containers"][0] |= ray
-    return {"template": template}
 
 
 def test_the_options_of_the_sidecar_are_the_last_word() -> None:
@@ -93,7 +125,7 @@ def test_the_sidecar_shares_the_directory_that_the_user_mounts() -> None:
     volume = {"name": "own", "emptyDir": {"sizeLimit": "1Gi"}}
     group = head_group(pod={"volumes": [volume]}, volumeMounts=[own])
     cluster = builders.raycluster(enableInTreeAutoscaling=True, headGroupSpec=group)
-    spec = desired.head_pod(cluster, settings=builders.SETTINGS)["spec"]
+    spec = desired.head_pod(cluster, settings=BY_SIDECAR)["spec"]
     mounts = [
         [m for m in c["volumeMounts"] if m["mountPath"] == "/tmp/ray"] for c in spec["containers"]
     ]
@@ -119,7 +151,7 @@ def test_no_pod_restarts_in_place_under_the_autoscaler_v2(
 ) -> None:
     cluster = builders.raycluster(**spec)
     for group in (cluster.spec.head_group_spec, *cluster.spec.worker_group_specs):
-        assert autoscaling.restart_policy(cluster, group) == policy
+        assert autoscaling.restart_policy(cluster, group, BY_SIDECAR) == policy
 
 
 def test_a_restart_policy_stands_where_ray_chooses_its_autoscaler() -> None:
@@ -127,8 +159,8 @@ def test_a_restart_policy_stands_where_ray_chooses_its_autoscaler() -> None:
     cluster = builders.raycluster(
         enableInTreeAutoscaling=True, rayVersion="2.60.0", headGroupSpec=group
     )
-    assert autoscaling.restart_policy(cluster, cluster.spec.head_group_spec) is None
-    spec = desired.head_pod(cluster, settings=builders.SETTINGS)["spec"]
+    assert autoscaling.restart_policy(cluster, cluster.spec.head_group_spec, BY_SIDECAR) is None
+    spec = desired.head_pod(cluster, settings=BY_SIDECAR)["spec"]
     assert spec["restartPolicy"] == "OnFailure"
 
 
@@ -138,7 +170,7 @@ def test_the_users_switch_tells_the_version_too() -> None:
         cluster = builders.raycluster(
             enableInTreeAutoscaling=True, rayVersion=version, headGroupSpec=head_group(env=env)
         )
-        return autoscaling.restart_policy(cluster, cluster.spec.worker_group_specs[0])
+        return autoscaling.restart_policy(cluster, cluster.spec.worker_group_specs[0], BY_SIDECAR)
 
     assert (policy("1", "2.46.0"), policy("0", "2.60.0")) == ("Never", None)
 
@@ -148,7 +180,7 @@ def test_an_account_of_the_user_is_never_trimmed_and_never_made() -> None:
     cluster = builders.raycluster(
         enableInTreeAutoscaling=True, headGroupSpec=head_group(pod={"serviceAccountName": name})
     )
-    head = desired.head_pod(cluster, settings=builders.SETTINGS)
+    head = desired.head_pod(cluster, settings=BY_SIDECAR)
     assert head["spec"]["serviceAccountName"] == sidecar.account(cluster) == name
     assert rbac.service_account(cluster) is None
     assert rbac.role_binding(cluster)["subjects"] == [
@@ -158,7 +190,7 @@ def test_an_account_of_the_user_is_never_trimmed_and_never_made() -> None:
 
 def test_names_of_long_clusters_agree() -> None:
     cluster = builders.raycluster(enableInTreeAutoscaling=True, metadata={"name": "x" * 53})
-    head = desired.head_pod(cluster, settings=builders.SETTINGS)
+    head = desired.head_pod(cluster, settings=BY_SIDECAR)
     account = rbac.service_account(cluster)
     assert account is not None
     assert head["spec"]["serviceAccountName"] == account["metadata"]["name"] == "x" * 50

@@ -135,7 +135,8 @@ def test_a_route_has_a_name_from_which_a_host_can_be_made(
     assert names.route(cluster, namespace) == expected
 
 
-SCALED = builders.raycluster(groups=[], enableInTreeAutoscaling=True)
+BY_SIDECAR = {"annotations": {names.AUTOSCALER_ANNOTATION: "sidecar"}}
+SCALED = builders.raycluster(groups=[], enableInTreeAutoscaling=True, metadata=BY_SIDECAR)
 
 
 def test_rays_autoscaler_gets_its_rights_in_an_order_that_is_taken() -> None:
@@ -155,7 +156,10 @@ def test_an_account_of_the_user_is_bound() -> None:
     template = builders.template("ray-head")
     template["spec"]["serviceAccountName"] = "mine"
     mine = builders.raycluster(
-        groups=[], enableInTreeAutoscaling=True, headGroupSpec={"template": template}
+        groups=[],
+        enableInTreeAutoscaling=True,
+        headGroupSpec={"template": template},
+        metadata=BY_SIDECAR,
     )
     assert todo(mine, worlds.converge(SCALED, SETTLED)) == [("Apply", "RoleBinding", "demo")]
 

@@ -638,7 +638,9 @@ def test_a_missing_account_of_the_user_is_told_until_there_is_a_head() -> None:
     template = builders.template("ray-head")
     template["spec"]["serviceAccountName"] = "mine"
     cluster = builders.raycluster(
-        enableInTreeAutoscaling=True, headGroupSpec={"template": template}
+        enableInTreeAutoscaling=True,
+        headGroupSpec={"template": template},
+        metadata={"annotations": {names.AUTOSCALER_ANNOTATION: "sidecar"}},
     )
     around = records.Surroundings(has_account=False)
 

@@ -18,7 +18,7 @@ from tests.unit.golden import ABSENT, ELIDED, Difference
 
 CASES = ["sample", "user-command", "http-probes", "v1alpha1", "multihost", "auth-ingress", "gcs-ft"]
 CASES += ["autoscaler-v1", "autoscaler-v2"]
-SETTINGS = settings.Settings(version="nightly")
+SETTINGS = settings.Settings(version="nightly", autoscaler_default="sidecar")
 PLAIN = observed.Observed(around=records.Surroundings(is_openshift=False))
 
 

@@ -1,0 +1,292 @@
+"""Fit requests onto nodes: first those that are there, then as few new ones as will do.
+
+Owns: what fits where, which node is the best, and how many new replicas that takes. Does not own:
+what is asked for (`demand`), what there is (`survey`) or what follows (`decide`). Invariant: the
+work doesn't grow with the number of equal requests or equal nodes, both of which are counted.
+
+Choices agree with those of Ray's own scheduler, since the score is the same; groups of several
+hosts grow by whole replicas here, where Ray counts single Pods.
+Source: Ray 2.60, autoscaler v2, the order of requests and the score of nodes.
+"""
+
+import heapq
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ray_operator.autoscaler import amounts, demand
+
+GPU = "GPU"
+
+Score = tuple[float, ...]
+"""Of a node that was filled: of two, the higher is the better."""
+
+
+class Bin(NamedTuple):
+    """Equal nodes: what each of them has free, and who they are.
+
+    Attributes:
+        members: names of the nodes; new ones have none yet; there are `number` of them.
+        marks: of the requests on it that keep others of the same mark away.
+    """
+
+    group: str
+    free: amounts.Amounts
+    total: amounts.Amounts
+    labels: Mapping[str, str]
+    members: tuple[str, ...] = ()
+    number: int = 0
+    marks: frozenset[str] = frozenset()
+
+
+class Offer(NamedTuple):
+    """Equal hosts of a new replica: what each has, and how many of them a replica has."""
+
+    total: amounts.Amounts
+    labels: Mapping[str, str]
+    hosts: int = 1
+
+
+class Source(NamedTuple):
+    """A group that may grow.
+
+    Attributes:
+        room: how many more replicas it may have.
+        offers: all the hosts of a replica; empty when nobody knows what they would have.
+        availability: 1 unless it failed to bring nodes lately.
+    """
+
+    group: str
+    room: int
+    offers: tuple[Offer, ...]
+    priority: int = 0
+    availability: float = 1.0
+
+
+class Filled(NamedTuple):
+    """A node with requests placed on it: their places in the list, and how many of each."""
+
+    used: tuple[tuple[int, int], ...]
+    free: dict[str, int]
+    marks: frozenset[str]
+    score: Score
+
+
+class Packing:
+    """Place requests, and remember where; `sources` are the groups that may bring nodes.
+
+    With `within`, a label and its value, other nodes are left alone.
+    """
+
+    def __init__(
+        self,
+        bins: Iterable[Bin],
+        sources: Iterable[Source],
+        *,
+        conserves_gpus: bool = True,
+    ) -> None:
+        self.bins: list[Bin] = list(bins)
+        self.sources = list(sources)
+        self.launches: dict[str, int] = {}
+        self.needed: set[str] = set()
+        self.within: tuple[str, str] | None = None
+        self._conserves_gpus = conserves_gpus
+        self._order = {source.group: index for index, source in enumerate(self.sources)}
+
+    def copy(self) -> "Packing":
+        """Return another one that may go its own way."""
+        twin = Packing(self.bins, self.sources, conserves_gpus=self._conserves_gpus)
+        twin.launches, twin.needed = dict(self.launches), set(self.needed)
+        return twin
+
+    def place(self, wanted: demand.Counted) -> demand.Counted:
+        """Place as much as fits onto the nodes that are there; return what is left."""
+        shapes, left = [shape for shape, _ in wanted], [count for _, count in wanted]
+        bins, self.bins = self.bins, []
+        self._use(shapes, left, bins)
+        return _left(shapes, left)
+
+    def grow(self, wanted: demand.Counted) -> demand.Counted:
+        """Place onto new nodes; return what no group brings a node for."""
+        shapes, left = [shape for shape, _ in wanted], [count for _, count in wanted]
+        while any(left) and self._launch(shapes, left):
+            pass
+        return _left(shapes, left)
+
+    def values_of(self, label: str) -> list[str]:
+        """Return the values that nodes have of a label, or new ones would have."""
+        values = {each.labels.get(label, "") for each in self.bins}
+        values |= {
+            offer.labels.get(label, "") for source in self.sources for offer in source.offers
+        }
+        return sorted(values - {""})
+
+    def bring(self, launches: Mapping[str, int]) -> None:
+        """Take in new replicas that are needed anyhow."""
+        for group, replicas in launches.items():
+            self.bins += self._hosts(self._order[group], replicas)
+
+    def _hosts(self, place: int, replicas: int) -> list[Bin]:
+        source = self.sources[place]
+        self.launches[source.group] = self.launches.get(source.group, 0) + replicas
+        self.sources[place] = source._replace(room=source.room - replicas)
+        return [_fresh(source, offer, replicas * offer.hosts) for offer in source.offers]
+
+    def _use(self, shapes: Sequence[demand.Shape], left: list[int], bins: Iterable[Bin]) -> None:
+        """Fill nodes that are there, the best first, each once.
+
+        A node's score was found for what was left then. It is found anew when its turn comes, and
+        if it is no longer the best, the node goes back into the queue.
+        """
+        queue: list[tuple[Score, int, int, Bin, Filled]] = []
+        numbers = itertools.count()
+        for each in bins:
+            if filled := self._fill(each, shapes, left):
+                heapq.heappush(queue, (_negated(filled.score), next(numbers), 0, each, filled))
+            else:
+                self.bins.append(each)
+        round_ = 0
+        while queue:
+            _, _, found_in, each, filled = heapq.heappop(queue)
+            if found_in != round_:
+                again = self._fill(each, shapes, left)
+                if again is None:
+                    self.bins.append(each)
+                    continue
+                if queue and _negated(again.score) > queue[0][0]:
+                    heapq.heappush(
+                        queue, (_negated(again.score), next(numbers), round_, each, again)
+                    )
+                    continue
+                filled = again
+            rest = self._commit(each, filled, left)
+            round_ += 1
+            if rest and (again := self._fill(rest, shapes, left)):
+                entry = (_negated(again.score), next(numbers), round_, rest, again)
+                heapq.heappush(queue, entry)
+            elif rest:
+                self.bins.append(rest)
+
+    def _commit(self, each: Bin, filled: Filled, left: list[int]) -> Bin | None:
+        """Fill as many of equal nodes alike as there is work for; return those that stay as is."""
+        most = len(each.members) or each.number
+        times = max(1, min([most, *(left[place] // count for place, count in filled.used)]))
+        for place, count in filled.used:
+            left[place] -= count * times
+        self.needed.update(each.members[:times])
+        done = each._replace(free=filled.free, marks=filled.marks)
+        if each.members:
+            self.bins.append(done._replace(members=each.members[:times]))
+            rest = each._replace(members=each.members[times:])
+            return rest if rest.members else None
+        self.bins.append(done._replace(number=times))
+        rest = each._replace(number=each.number - times)
+        return rest if rest.number else None
+
+    def _launch(self, shapes: Sequence[demand.Shape], left: list[int]) -> bool:
+        """Add replicas of the group that serves best; tell whether any does."""
+        best: tuple[Score, Source, Offer, Filled] | None = None
+        for source in self.sources:
+            if source.room <= 0:
+                continue
+            for offer in source.offers:
+                filled = self._fill(_fresh(source, offer), shapes, left)
+                if filled is None:
+                    continue
+                score = (*filled.score, *_tie(source, offer), -float(self._order[source.group]))
+                if best is None or score > best[0]:
+                    best = (score, source, offer, filled)
+        if best is None:
+            return False
+        _, source, offer, filled = best
+        wanted = max(1, min(left[place] // count for place, count in filled.used))
+        replicas = min(source.room, -(-wanted // offer.hosts))
+        self._use(shapes, left, self._hosts(self._order[source.group], replicas))
+        return True
+
+    def _fill(
+        self, each: Bin, shapes: Sequence[demand.Shape], left: Sequence[int]
+    ) -> Filled | None:
+        """Place on one node all that fits, the hardest first; None when nothing does."""
+        if self.within is not None and each.labels.get(self.within[0]) != self.within[1]:
+            return None
+        free, marks = dict(each.free), each.marks
+        used: list[tuple[int, int]] = []
+        for place, count in enumerate(left):
+            shape = shapes[place]
+            fits = count and _room(shape.amounts, free, count)
+            if not fits or (shape.selectors and not _match(shape.selectors, each.labels)):
+                continue
+            if shape.apart:
+                if shape.apart in marks or shape.apart in each.labels:
+                    continue
+                marks, fits = marks | {shape.apart}, 1
+            for name, amount in shape.amounts:
+                free[name] -= amount * fits
+            used.append((place, fits))
+        if not used:
+            return None
+        asked = [shapes[place] for place, _ in used]
+        score = _score(each, asked, free, conserves_gpus=self._conserves_gpus)
+        return Filled(tuple(used), free, marks, score)
+
+
+def _room(asked: Iterable[tuple[str, int]], free: Mapping[str, int], most: int) -> int:
+    """Count how often a request fits, up to `most`."""
+    for name, amount in asked:
+        have = free.get(name, 0)
+        if have < amount:
+            return 0
+        most = min(most, have // amount)
+    return most
+
+
+def _left(shapes: Sequence[demand.Shape], left: Sequence[int]) -> demand.Counted:
+    return tuple((shape, count) for shape, count in zip(shapes, left, strict=True) if count)
+
+
+def _fresh(source: Source, offer: Offer, number: int = 1) -> Bin:
+    return Bin(source.group, offer.total, offer.total, offer.labels, number=number)
+
+
+def _tie(source: Source, offer: Offer) -> Score:
+    """Return what decides among groups that serve equally well."""
+    gpus, memory = offer.total.get(GPU, 0), offer.total.get("memory", 0)
+    return (source.availability, float(source.priority), -float(gpus), -float(memory))
+
+
+def _negated(score: Score) -> Score:
+    return tuple(-each for each in score)
+
+
+def _score(
+    each: Bin,
+    asked: Sequence[demand.Shape],
+    free: amounts.Amounts,
+    *,
+    conserves_gpus: bool,
+) -> Score:
+    kinds = {name for shape in asked for name, _ in shape.amounts}
+    used = [
+        total * ((total - free[name]) / total) ** 3
+        for name, total in each.total.items()
+        if total and name in free
+    ]
+    wastes_gpus = conserves_gpus and each.total.get(GPU, 0) > 0 and GPU not in kinds
+    return (
+        float(
+            next((match for shape in asked if (match := _match(shape.selectors, each.labels))), 0)
+        ),
+        float(not wastes_gpus),
+        float(sum(name in each.total for name in kinds)),
+        min(used, default=0.0),
+        sum(used) / len(used) if used else 0.0,
+    )
+
+
+def _match(selectors: Sequence[demand.Selector], labels: Mapping[str, str]) -> int:
+    """Tell how good a choice the labels are: 0 for none, more for earlier alternatives."""
+    for index, selector in enumerate(selectors):
+        if all((labels.get(each.key) in each.values) is each.is_in for each in selector):
+            return len(selectors) - index
+    return 0

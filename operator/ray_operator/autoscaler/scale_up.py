@@ -1,0 +1,114 @@
+"""What it takes to serve a demand: which nodes are needed, and how many replicas to add.
+
+Owns: the order in which demands are served, and what is left. Does not own: fitting (`packing`),
+or when to act on it (`decide`). Invariant: equal problems have equal solutions, so an unchanged one
+is never solved twice; a problem and its solution can be sent to another process.
+Source: Ray 2.60, autoscaler v2: constraints, then gangs, then the rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ray_operator.autoscaler import demand as needs
+from ray_operator.autoscaler import packing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is asked for, and what there is to serve it.
+
+    Attributes:
+        bins: nodes that are there or on their way.
+        stuck: nodes that should be on their way and aren't getting anywhere: the last resort.
+        trusted: plain requests for which to act now if they find no room; None means all.
+    """
+
+    demand: needs.Demand
+    bins: tuple[packing.Bin, ...]
+    stuck: tuple[packing.Bin, ...] = ()
+    sources: tuple[packing.Source, ...] = ()
+    trusted: frozenset[needs.Shape] | None = None
+    conserves_gpus: bool = True
+
+    def size(self) -> int:
+        """Tell about how much work it is: a thousand or so are a millisecond."""
+        shapes = len(self.demand.requests) + len(self.demand.constraint) + len(self.demand.gangs)
+        return shapes * (len(self.bins) + len(self.sources) + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """How it is served.
+
+    Attributes:
+        launches: replicas to add, by group.
+        needed: nodes that something was placed on.
+        shortage: plain requests for which the nodes that are there have no room.
+        left: those of them that no group brings a node for.
+        left_gangs, left_constraint: as a whole, since they are worth nothing in parts.
+    """
+
+    launches: Mapping[str, int] = field(default_factory=dict)
+    needed: frozenset[str] = frozenset()
+    shortage: needs.Counted = ()
+    left: needs.Counted = ()
+    left_gangs: tuple[needs.Gang, ...] = ()
+    left_constraint: needs.Counted = ()
+
+
+def solve(problem: Problem) -> Solution:
+    """Serve the demand; the hardest first."""
+    found = packing.Packing(problem.bins, problem.sources, conserves_gpus=problem.conserves_gpus)
+    left_constraint = _hold(found, problem)
+    left_gangs = []
+    for gang in problem.demand.gangs:
+        placed = _place_gang(found, gang)
+        if placed is None:
+            left_gangs.append(gang)
+        else:
+            found = placed
+    shortage = found.place(problem.demand.requests)
+    trusted = problem.trusted
+    now = tuple(each for each in shortage if trusted is None or each[0] in trusted)
+    left = found.grow(now)
+    if left and problem.stuck:
+        found.bins += problem.stuck
+        found.place(left)
+    return Solution(
+        launches=found.launches,
+        needed=frozenset(found.needed),
+        shortage=shortage,
+        left=left,
+        left_gangs=tuple(left_gangs),
+        left_constraint=left_constraint,
+    )
+
+
+def _hold(found: packing.Packing, problem: Problem) -> needs.Counted:
+    """Make room for the constraint, whatever runs now; return it if there can't be enough."""
+    if not problem.demand.constraint:
+        return ()
+    whole = packing.Packing(
+        (each._replace(free=each.total) for each in problem.bins),
+        problem.sources,
+        conserves_gpus=problem.conserves_gpus,
+    )
+    left = whole.grow(whole.place(problem.demand.constraint))
+    if left:
+        return left
+    found.needed |= whole.needed
+    found.bring(whole.launches)
+    return ()
+
+
+def _place_gang(found: packing.Packing, gang: needs.Gang) -> packing.Packing | None:
+    """Place all of a gang, or nothing; None when there is no room."""
+    for wanted in gang.alternatives:
+        places = [(gang.locality, each) for each in found.values_of(gang.locality)]
+        for within in places if gang.locality else [None]:
+            trial = found.copy()
+            trial.within = within
+            if not trial.grow(trial.place(wanted)):
+                trial.within = None
+                return trial
+    return None

@@ -1,0 +1,52 @@
+"""Solve packing problems: small ones at once, large ones in another process.
+
+Owns: that process, and which problems go there. Does not own: the solution
+(`autoscaler.scale_up`). Invariant: no problem holds up the event loop for longer than a small one
+takes. A process was chosen over a thread, with which the loop would share one interpreter.
+"""
+
+import asyncio
+import concurrent.futures
+import multiprocessing
+
+from ray_operator import errors, metrics
+from ray_operator.autoscaler import scale_up
+
+HEAVY = 20_000
+"""Size of a problem that takes longer than the other clusters should wait, some 20 ms."""
+
+
+class Packers:
+    """Solve; the process is started for the first large problem."""
+
+    def __init__(self) -> None:
+        self._process: concurrent.futures.Executor | None = None
+
+    async def solve(self, problem: scale_up.Problem) -> scale_up.Solution:
+        """Return how the demand is served.
+
+        Raises:
+            Unreachable: the process ended; the next attempt starts another.
+        """
+        with metrics.packing_seconds.time():
+            if problem.size() < HEAVY:
+                return scale_up.solve(problem)
+            return await self._solve_elsewhere(problem)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.shutdown(wait=False, cancel_futures=True)
+            self._process = None
+
+    async def _solve_elsewhere(self, problem: scale_up.Problem) -> scale_up.Solution:
+        if self._process is None:
+            self._process = concurrent.futures.ProcessPoolExecutor(
+                max_workers=1, mp_context=multiprocessing.get_context("spawn")
+            )
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._process, scale_up.solve, problem)
+        except concurrent.futures.BrokenExecutor as error:
+            self._process = None
+            raise errors.Unreachable(f"the packing process ended: {error}") from error

@@ -1,0 +1,84 @@
+"""One cluster that is scaled: its spec as last read, what is remembered of it, and what was told.
+
+Owns: putting together what there is to decide on. Does not own: the steps (`scaling`) or decisions
+(`autoscaler`). Invariant: nothing here waits; a spec is decoded once a change.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from ray_operator import ray_records, records, scaling_records
+from ray_operator.api import raycluster as api
+from ray_operator.autoscaler import decide, demand, memory, options, survey
+from ray_operator.raycluster import observed, spec_hash
+
+
+@dataclass(slots=True)
+class Case:
+    """What is known of the cluster from look to look.
+
+    Attributes:
+        prints: of the groups' templates, by name.
+        misses: looks in a row that got no answer.
+        infeasible: requests that were told of as such, and when.
+    """
+
+    data: bytes = b""
+    cluster: api.RayCluster | None = None
+    prints: Mapping[str, str] = field(default_factory=dict)
+    wanted: options.Options = field(default_factory=options.Options)
+    remembered: memory.Memory = field(default_factory=memory.Memory)
+    standing: scaling_records.Standing = field(default_factory=scaling_records.Standing)
+    misses: int = 0
+    reported: scaling_records.Report | None = None
+    reported_at: datetime | None = None
+    configured: tuple[scaling_records.GroupConfig, ...] | None = None
+    infeasible: dict[str, datetime] = field(default_factory=dict)
+    told_at: datetime | None = None
+
+    def read(self, data: bytes) -> api.RayCluster:
+        """Take in the cluster's JSON, and return it decoded."""
+        if data is self.data and self.cluster is not None:
+            return self.cluster
+        cluster = api.RayCluster.model_validate_json(data)
+        former = self.cluster
+        if former is None or former.metadata.generation != cluster.metadata.generation:
+            spec = cluster.spec
+            self.prints = {
+                each.group_name: spec_hash.group_hash(spec, each)
+                for each in spec.worker_group_specs
+            }
+            self.wanted = options.read(spec.autoscaler_options)
+        self.data, self.cluster = data, cluster
+        return cluster
+
+    def question(
+        self,
+        cluster: api.RayCluster,
+        pods: Sequence[records.Pod],
+        state: ray_records.ResourceState,
+        drivers: scaling_records.Drivers,
+        now: datetime,
+    ) -> decide.Question:
+        """Return what there is to decide on, and take in whose answer it is."""
+        view = survey.cluster(cluster, pods, state, known=self._known())
+        head = next((pod.uid for pod in pods if observed.is_head(pod) and pod.ip), "")
+        longest = max((group.idle_timeout for group in view.groups), default=timedelta())
+        after = memory.look(self.remembered, state, head=head, idle_timeout=longest, now=now)
+        known = {**after.known, **survey.learnt(view, self.prints)}
+        self.remembered = replace(after, known=known)
+        return decide.Question(
+            cluster=view,
+            demand=demand.normalised(state.demand),
+            has_drivers=drivers.count > 0,
+            options=self.wanted,
+        )
+
+    def _known(self) -> survey.Known:
+        """Return what nodes have of those groups that are as they were."""
+        return {
+            group: total
+            for group, (print_, total) in self.remembered.known.items()
+            if self.prints.get(group) == print_
+        }

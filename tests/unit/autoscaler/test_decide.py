@@ -1,0 +1,315 @@
+"""What is decided of what Ray says, look by look."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from ray_operator import names, ray_records, records
+from ray_operator import scaling_records as say
+from ray_operator.autoscaler import decide, demand, memory, options, patch, scale_up, survey
+from tests.unit import builders
+
+SECOND = timedelta(seconds=1)
+Status = ray_records.NodeStatus
+HEAD = builders.pod(name="head")
+
+
+def node(
+    name: str, *, free: float = 1.0, idle: float | None = 0.1, **fields: Any
+) -> ray_records.RayNode:
+    given: dict[str, Any] = {
+        "status": Status.RUNNING if idle is None else Status.IDLE,
+        "idle": timedelta(seconds=idle or 0),
+        "available": {"CPU": free} if free else {},
+        "total": {"CPU": 1.0},
+    }
+    return ray_records.RayNode(f"id-{name}".encode(), name, **(given | fields))
+
+
+def head() -> ray_records.RayNode:
+    total = {"node:__internal_head__": 1.0}
+    return node("head", free=0, total=total, available=total)
+
+
+def requests(count: int, **amounts: float) -> say.Demand:
+    return say.Demand(((say.ResourceRequest(tuple(amounts.items())), count),))
+
+
+def worker(name: str, **fields: Any) -> records.Pod:
+    return builders.worker(name, **fields)
+
+
+class World:
+    """A cluster of one group, of which is decided again and again."""
+
+    def __init__(self, *, replicas: int, minimum: int = 0, maximum: int = 10, **spec: Any) -> None:
+        given = {"idleTimeoutSeconds": 10, **spec.pop("group", {})}
+        group = builders.group(replicas=replicas, minReplicas=minimum, maxReplicas=maximum, **given)
+        self.cluster = builders.raycluster(groups=[group], enableInTreeAutoscaling=True, **spec)
+        self.memory = memory.Memory()
+        self.now = builders.NOW
+        self.version = 0
+        self.session = "s1"
+
+    def look(
+        self,
+        pods: Sequence[records.Pod],
+        nodes: Sequence[ray_records.RayNode],
+        wanted: say.Demand | None = None,
+        *,
+        after: timedelta = SECOND,
+    ) -> decide.Decision:
+        self.now += after
+        self.version += 1
+        state = ray_records.ResourceState(
+            self.now,
+            (head(), *nodes),
+            demand=wanted or say.Demand(),
+            session=self.session,
+            version=self.version,
+        )
+        self.memory = memory.look(
+            self.memory, state, head="h", idle_timeout=timedelta(seconds=10), now=self.now
+        )
+        self.view = survey.cluster(self.cluster, [HEAD, *pods], state, known={})
+        asked = decide.Question(
+            cluster=self.view,
+            demand=demand.normalised(state.demand),
+            has_drivers=False,
+            options=options.read(self.cluster.spec.autoscaler_options),
+        )
+        solution = scale_up.solve(decide.problem(asked, self.memory, self.now))
+        decision, self.memory = decide.decide(asked, solution, self.memory, self.now)
+        return decision
+
+    def change(self, decision: decide.Decision) -> dict[str, Any]:
+        """Return the fields that the decision sets, if Ray agrees."""
+        gone: dict[str, list[tuple[str, ...]]] = {}
+        for each in decision.removals:
+            gone.setdefault(each.group, []).append(tuple(one.pod for one in each.workers))
+        found = patch.operations(self.view.groups, launches=decision.launches, gone=gone)
+        return {
+            each["path"].rpartition("/")[2]: each["value"] for each in found if each["op"] != "test"
+        }
+
+
+def test_from_nothing_it_acts_at_once() -> None:
+    world = World(replicas=0)
+    decision = world.look([], [], requests(4, CPU=1))
+    assert world.change(decision) == {"replicas": 4}
+    assert decision.look_after == decide.Pace.BUSY
+    assert "no node has room for 4 of {CPU: 1}" in decision.why
+
+
+def test_what_waits_beside_a_node_that_just_took_work_is_doubted_once() -> None:
+    world = World(replicas=1)
+    one = [worker("a")]
+    assert world.change(world.look(one, [node("a", idle=5)])) == {}
+    busy = [node("a", free=0, idle=None)]
+    assert world.change(world.look(one, busy, requests(1, CPU=1))) == {}
+    assert world.change(world.look(one, busy, requests(1, CPU=1))) == {"replicas": 2}
+
+
+def test_what_waits_beside_nodes_that_stay_full_is_believed() -> None:
+    world = World(replicas=1)
+    one, busy = [worker("a")], [node("a", free=0, idle=None)]
+    world.look(one, busy)
+    world.look(one, busy, requests(1, GPU=1))
+    assert world.change(world.look(one, busy, requests(1, CPU=1))) == {"replicas": 2}
+
+
+def test_pods_on_their_way_count() -> None:
+    world = World(replicas=3)
+    coming = worker("b", phase="Pending", ready=False, ip="")
+    pods, busy = [worker("a"), coming], [node("a", free=0, idle=None)]
+    world.look(pods, busy)
+    assert world.change(world.look(pods, busy, requests(2, CPU=1))) == {}
+    assert world.change(world.look(pods, busy, requests(3, CPU=1))) == {"replicas": 4}
+
+
+def test_an_idle_worker_goes_after_two_looks() -> None:
+    world = World(replicas=2)
+    pods, nodes = [worker("a"), worker("b")], [node("a", idle=20), node("b", idle=3)]
+    for _ in range(2):
+        assert world.look(pods, nodes).removals == ()
+    decision = world.look(pods, nodes)
+    assert world.change(decision) == {
+        "replicas": 1,
+        "scaleStrategy": {"workersToDelete": ["a"]},
+    }
+    (removal,) = decision.removals
+    assert (removal.drains, removal.why) == (True, "idle for 20 s, more than 10 s")
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted", "idle"),
+    [
+        ({"minimum": 2}, None, 20),
+        ({}, None, None),
+        ({}, say.Demand(constraint=requests(2, CPU=1).requests), 20),
+        ({"group": {"idleTimeoutSeconds": 30}}, None, 20),
+    ],
+    ids=["minimum", "busy", "constraint", "timeout"],
+)
+def test_what_is_needed_stays(
+    fields: dict[str, Any], wanted: say.Demand | None, idle: float | None
+) -> None:
+    world = World(replicas=2, **fields)
+    pods = [worker("a"), worker("b")]
+    for _ in range(5):
+        decision = world.look(pods, [node("a", idle=idle), node("b", idle=idle)], wanted)
+        assert (decision.removals, world.change(decision)) == ((), {})
+
+
+def test_one_busy_host_keeps_its_replica() -> None:
+    labels = {names.REPLICA_NAME_LABEL: "r1"}
+    pods = [worker(f"h{i}") for i in range(4)]
+    pods = [records_with(pod, labels) for pod in pods]
+    world = World(replicas=1, group={"numOfHosts": 4})
+    nodes = [node(f"h{i}", idle=20) for i in range(4)]
+    for _ in range(4):
+        assert world.look(pods, [*nodes[:3], node("h3", free=0, idle=None)]).removals == ()
+    world.look(pods, nodes)
+    (removal,) = world.look(pods, nodes).removals
+    assert [each.pod for each in removal.workers] == ["h0", "h1", "h2", "h3"]
+
+
+def records_with(pod: records.Pod, labels: dict[str, str]) -> records.Pod:
+    return msgspec.structs.replace(pod, labels={**pod.labels, **labels})
+
+
+def test_a_host_that_is_asked_for_brings_a_replica() -> None:
+    world = World(replicas=0, group={"numOfHosts": 4})
+    assert world.change(world.look([], [], requests(1, CPU=1))) == {"replicas": 1}
+
+
+def test_a_new_life_of_the_gcs_is_believed_later() -> None:
+    world = World(replicas=2)
+    pods, nodes = [worker("a"), worker("b")], [node("a", idle=20), node("b", idle=20)]
+    world.look(pods, nodes)
+    world.version = -1  # counts from the start again
+    assert world.look(pods, nodes, requests(9, CPU=1)).launches == {}
+    for _ in range(25):
+        assert world.look(pods, nodes).removals == ()
+    for _ in range(9):
+        decision = world.look(pods, nodes)
+    assert len(decision.removals) == 2
+
+
+def test_a_constraint_that_a_gcs_forgot_is_told_again() -> None:
+    wanted = requests(3, CPU=1).requests
+    before = memory.Memory(session="s", version=7, constraint=wanted, looks=1)
+    state = ray_records.ResourceState(builders.NOW, (), session="s", version=1)
+    assert memory.lost_constraint(before, state) == wanted
+    assert memory.lost_constraint(before, replace(state, version=9)) == ()
+    assert memory.lost_constraint(before, replace(state, session="t")) == ()
+
+
+def test_dead_nodes_change_nothing() -> None:
+    world = World(replicas=1)
+    dead = [node(f"old{i}", status=Status.DEAD) for i in range(1000)]
+    dead.append(node("a", status=Status.DEAD))
+    pods = [worker("a")]
+    for _ in range(20):
+        decision = world.look(pods, [*dead, node("a", idle=3)])
+        assert (decision.removals, decision.launches) == ((), {})
+
+
+def test_a_drained_worker_is_given_up_by_whoever_leads_then() -> None:
+    """The operator may have died between Ray's consent and the patch."""
+    world = World(replicas=1)
+    pods, nodes = [worker("a")], [node("a", status=Status.DEAD)]
+    for _ in range(10):
+        assert world.look(pods, nodes).removals == ()
+    decision = world.look(pods, nodes)
+    assert [each.drains for each in decision.removals] == [False]
+    assert world.change(decision) == {"replicas": 0, "scaleStrategy": {"workersToDelete": ["a"]}}
+
+
+def test_replicas_that_a_manifest_set_back_are_raised_again() -> None:
+    world = World(replicas=0)
+    pods = [worker("a"), worker("b")]
+    nodes = [node("a", free=0, idle=None), node("b", free=0, idle=None)]
+    assert world.change(world.look(pods, nodes)) == {"replicas": 2}
+
+
+def test_bounds_are_not_written_back() -> None:
+    world = World(replicas=0, minimum=2)
+    assert world.change(world.look([worker("a"), worker("b")], [node("a"), node("b")])) == {}
+
+
+def test_names_of_pods_that_are_gone_leave_the_list() -> None:
+    listed = {"scaleStrategy": {"workersToDelete": ["x", "y"]}}
+    world = World(replicas=1, group=listed)
+    pods = [worker("a"), worker("y")]
+    change = world.change(world.look(pods, [node("a")]))
+    assert change == {"scaleStrategy": {"workersToDelete": ["y"]}}
+
+
+@pytest.mark.parametrize(
+    ("amounts", "why", "is_infeasible"),
+    [
+        ({"CPU": 2}, "no worker group can hold it", True),
+        ({"CPU": 1}, "maxReplicas reached: small (1)", False),
+    ],
+)
+def test_what_gets_no_node_is_explained(
+    amounts: dict[str, float], why: str, is_infeasible: bool
+) -> None:
+    world = World(replicas=1, maximum=1)
+    pods, busy = [worker("a")], [node("a", free=0, idle=None)]
+    world.look(pods, busy, requests(3, **amounts))
+    decision = world.look(pods, busy, requests(3, **amounts))
+    (unmet,) = decision.unmet
+    assert (unmet.why, unmet.is_infeasible, unmet.count) == (why, is_infeasible, 3)
+    assert bool(decision.told.infeasible) is is_infeasible
+
+
+def test_a_pod_that_no_node_takes_is_no_node_to_come() -> None:
+    stuck = worker("b", phase="Pending", ready=False, ip="", unscheduled="0/3 nodes", index=1)
+    world = World(replicas=1)
+    decision = world.look([stuck], [], requests(1, CPU=1))
+    (unmet,) = decision.unmet
+    assert (decision.launches, unmet.why) == ({}, "Unschedulable: 0/3 nodes")
+
+
+def test_a_pod_on_its_way_that_nothing_asks_for_any_more() -> None:
+    coming = worker("b", phase="Pending", ready=False, ip="")
+    world = World(replicas=1)
+    for _ in range(11):
+        assert world.look([coming], []).removals == ()
+    assert [each.drains for each in world.look([coming], []).removals] == [False]
+
+
+def test_conservative_upscaling_is_slow() -> None:
+    world = World(replicas=1, autoscalerOptions={"upscalingMode": "Conservative"})
+    pods, busy = [worker("a")], [node("a", free=0, idle=None)]
+    world.look(pods, busy)
+    assert world.look(pods, busy, requests(9, CPU=1)).launches == {"small": 1}
+
+
+def test_the_knobs_of_the_sidecar() -> None:
+    env = [{"name": "AUTOSCALER_MAX_CONCURRENT_LAUNCHES", "value": "2"}]
+    env += [{"name": "AUTOSCALER_UPDATE_INTERVAL_S", "value": "7"}, {"name": "X", "value": "1"}]
+    world = World(replicas=0, autoscalerOptions={"env": env, "imagePullPolicy": "Always"})
+    decision = world.look([], [], requests(9, CPU=1))
+    assert (decision.launches, decision.look_after) == ({"small": 2}, 7 * SECOND)
+    assert options.disregarded(world.cluster) == ["imagePullPolicy", "env[X]"]
+
+
+def test_looks_get_rarer() -> None:
+    world = World(replicas=0)
+    paces: list[timedelta] = []
+    at: datetime = world.now
+    while world.now - at < timedelta(seconds=90):
+        after = paces[-1] if paces else SECOND
+        paces.append(world.look([], [], after=after).look_after)
+    assert list(dict.fromkeys(paces)) == [
+        decide.Pace.BUSY,
+        decide.Pace.QUIET,
+        decide.Pace.SLEEPY,
+    ]
