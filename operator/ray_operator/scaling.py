@@ -126,7 +126,10 @@ class Scaler:
         ]
         await self._keep_constraint(client, case, state)
         asked = case.question(cluster, pods, state, drivers, now)
-        solution = await self._solve(case, decide.problem(asked, case.remembered, now))
+        await asyncio.sleep(0)  # a thousand nodes take their time
+        problem = decide.problem(asked, case.remembered, now)
+        await asyncio.sleep(0)
+        solution = await self._solve(case, problem)
         decision, case.remembered = decide.decide(asked, solution, case.remembered, now)
         gone = await self._drain(client, case, decision.removals, now)
         is_done = await self._write(key, cluster, asked.cluster, decision, gone)

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, cast
 
-import grpc
-import grpc.aio
 import pytest
 
-from ray_operator import credentials, dashboard, errors, gcs, kube, pollers, ray_records, records
+from ray_operator import credentials, dashboard, errors, kube, pollers, ray_records, records
 from ray_operator import heads as ways
 from ray_operator.protos import autoscaler_pb2 as pb
+from tests.support import fake_gcs
 from tests.unit import builders
 
 KEY = records.Key("RayCluster", "ns1", "demo")
@@ -22,49 +21,10 @@ OTHER = records.Key("RayCluster", "ns1", "other")
 SOON_SECONDS = 5.0
 
 
-class Server:
-    """Answer with the nodes it has; keep the drains and tokens."""
-
-    def __init__(self) -> None:
-        self.nodes: list[pb.NodeState] = []
-        self.refuses_idle = False
-        self.drained: list[tuple[bytes, int, int]] = []
-        self.tokens: set[object] = set()
-        self.port = 0
-
-    async def state(self, _: bytes, context: Any) -> pb.GetClusterResourceStateReply:
-        self.tokens.add(dict(context.invocation_metadata()).get("authorization"))
-        state = pb.ClusterResourceState(node_states=self.nodes)
-        return pb.GetClusterResourceStateReply(cluster_resource_state=state)
-
-    async def drain(self, body: bytes, _: Any) -> pb.DrainNodeReply:
-        request = pb.DrainNodeRequest.FromString(body)
-        given = (request.node_id, request.reason, request.deadline_timestamp_ms)
-        self.drained.append(given)
-        if request.reason == pb.DRAIN_NODE_REASON_IDLE_TERMINATION and self.refuses_idle:
-            return pb.DrainNodeReply(rejection_reason_message="no longer idle")
-        for node in self.nodes:
-            if node.node_id == request.node_id:
-                node.status = pb.DEAD
-        return pb.DrainNodeReply(is_accepted=True)
-
-
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    made, listening = Server(), grpc.aio.server()
-
-    def method(answer: Callable[..., Any]) -> Any:
-        return grpc.unary_unary_rpc_method_handler(
-            answer, response_serializer=lambda reply: reply.SerializeToString()
-        )
-
-    methods = {"GetClusterResourceState": method(made.state), "DrainNode": method(made.drain)}
-    handler = grpc.method_handlers_generic_handler(gcs.SERVICE, methods)
-    listening.add_generic_rpc_handlers((handler,))
-    made.port = listening.add_insecure_port("127.0.0.1:0")
-    await listening.start()
-    yield made
-    await listening.stop(None)
+async def server() -> AsyncIterator[fake_gcs.FakeGcs]:
+    async with fake_gcs.serving() as made:
+        yield made
 
 
 class Dashboard:
@@ -145,8 +105,8 @@ POD = builders.worker("w-0")
 UNTIL_MS = int((builders.NOW + timedelta(seconds=30)).timestamp() * 1000)
 
 
-async def test_the_state_is_told_as_it_is(heads: Asking, server: Server) -> None:
-    server.nodes = [node(POD, pb.IDLE, idle_duration_ms=1500, node_ip_address="10.0.0.1")]
+async def test_the_state_is_told_as_it_is(heads: Asking, server: fake_gcs.FakeGcs) -> None:
+    server.have(node(POD, pb.IDLE, idle_duration_ms=1500, node_ip_address="10.0.0.1"))
     heads.pollers.ask(KEY, inquiry(server.port))
     answer = await heads.told(lambda answer: answer.state is not None)
     assert answer.state is not None
@@ -161,15 +121,18 @@ async def test_the_state_is_told_as_it_is(heads: Asking, server: Server) -> None
     )
 
 
-async def test_an_idle_node_leaves_at_once(heads: Asking, server: Server) -> None:
-    server.nodes = [node(POD, pb.IDLE)]
+async def test_an_idle_node_leaves_at_once(heads: Asking, server: fake_gcs.FakeGcs) -> None:
+    server.have(node(POD, pb.IDLE))
     heads.pollers.ask(KEY, inquiry(server.port, POD))
     await heads.told(lambda answer: bool(answer.state and not answer.state.life_of(POD)))
     assert server.drained == [(b"uid-w-0", pb.DRAIN_NODE_REASON_IDLE_TERMINATION, 0)]
 
 
-async def test_a_node_that_got_work_meanwhile_may_finish_it(heads: Asking, server: Server) -> None:
-    server.nodes, server.refuses_idle = [node(POD, pb.IDLE)], True
+async def test_a_node_that_got_work_meanwhile_may_finish_it(
+    heads: Asking, server: fake_gcs.FakeGcs
+) -> None:
+    server.have(node(POD, pb.IDLE))
+    server.refuses_idle = True
     heads.pollers.ask(KEY, inquiry(server.port, POD))
     await heads.told(lambda answer: bool(answer.state and not answer.state.life_of(POD)))
     assert server.drained == [
@@ -178,24 +141,26 @@ async def test_a_node_that_got_work_meanwhile_may_finish_it(heads: Asking, serve
     ]
 
 
-async def test_a_busy_node_may_finish(heads: Asking, server: Server) -> None:
-    server.nodes = [node(POD, pb.RUNNING)]
+async def test_a_busy_node_may_finish(heads: Asking, server: fake_gcs.FakeGcs) -> None:
+    server.have(node(POD, pb.RUNNING))
     heads.pollers.ask(KEY, inquiry(server.port, POD))
     await heads.told(lambda answer: bool(answer.state and not answer.state.life_of(POD)))
     assert server.drained == [(b"uid-w-0", pb.DRAIN_NODE_REASON_PREEMPTION, UNTIL_MS)]
 
 
-async def test_a_later_drain_does_not_wait_for_the_next_look(heads: Asking, server: Server) -> None:
-    server.nodes = [node(POD, pb.IDLE)]
+async def test_a_later_drain_does_not_wait_for_the_next_look(
+    heads: Asking, server: fake_gcs.FakeGcs
+) -> None:
+    server.have(node(POD, pb.IDLE))
     heads.pollers.ask(KEY, inquiry(server.port))
     await heads.told(lambda answer: answer.state is not None)
     heads.pollers.ask(KEY, inquiry(server.port, POD))
     await heads.told(lambda answer: bool(answer.state and not answer.state.life_of(POD)))
 
 
-async def test_who_may_not_write_drains_nothing(server: Server) -> None:
+async def test_who_may_not_write_drains_nothing(server: fake_gcs.FakeGcs) -> None:
     idle = Asking(may_write=False)
-    server.nodes = [node(POD, pb.IDLE)]
+    server.have(node(POD, pb.IDLE))
     idle.pollers.ask(KEY, inquiry(server.port, POD))
     await idle.told(lambda answer: answer.state is not None)
     await idle.pollers.close()
@@ -211,7 +176,7 @@ async def test_who_may_not_write_drains_nothing(server: Server) -> None:
     ],
 )
 async def test_the_token_goes_along(
-    fields: dict[str, Any], token: str | None, heads: Asking, server: Server
+    fields: dict[str, Any], token: str | None, heads: Asking, server: fake_gcs.FakeGcs
 ) -> None:
     heads.pollers.ask(KEY, inquiry(server.port, **fields))
     await heads.told(lambda answer: answer.state is not None)
@@ -219,7 +184,7 @@ async def test_the_token_goes_along(
 
 
 async def test_a_head_where_nobody_listens_is_told_of_and_delays_no_other(
-    heads: Asking, server: Server
+    heads: Asking, server: fake_gcs.FakeGcs
 ) -> None:
     heads.pollers.ask(OTHER, inquiry(1))
     heads.pollers.ask(KEY, inquiry(server.port))
@@ -255,7 +220,9 @@ async def test_the_version_stands_while_ray_starts_anew_in_its_pod(heads: Asking
     assert heads.pollers.answer(KEY) == ray_records.RayAnswer()
 
 
-async def test_who_wants_nothing_more_costs_nothing(heads: Asking, server: Server) -> None:
+async def test_who_wants_nothing_more_costs_nothing(
+    heads: Asking, server: fake_gcs.FakeGcs
+) -> None:
     heads.pollers.ask(KEY, inquiry(server.port))
     await heads.told(lambda answer: answer.state is not None)
     heads.pollers.ask(KEY, ray_records.Inquiry(head=inquiry(server.port).head))

@@ -15,6 +15,7 @@ SCALE = 10_000
 _OF_PLACEMENT_GROUP = re.compile(r".*_group_([0-9]+_)?[0-9a-f]{36}$")
 _IMPLICIT = "node:__internal_implicit_resource_"
 _OF_ONE_NODE = "node:"
+_ROUNDING = 0.001
 _STORE = "object_store_memory"
 
 
@@ -28,8 +29,12 @@ def asked(given: Iterable[tuple[str, float]]) -> tuple[tuple[str, int], ...]:
 
 
 def offered(given: Mapping[str, float]) -> dict[str, int]:
-    """Return what a node has, or has free."""
-    return {name: math.floor(round(amount * SCALE, 3)) for name, amount in given.items()}
+    """Return what a node has, or has free; what marks a single node is left out."""
+    return {
+        name: int(amount * SCALE + _ROUNDING)
+        for name, amount in given.items()
+        if not name.startswith(_OF_ONE_NODE)
+    }
 
 
 def is_of_placement_group(names: Iterable[str]) -> bool:

@@ -34,6 +34,8 @@ STUCK_AFTER = timedelta(seconds=120)
 """A Pod on its way that something obstructs for so long doesn't count as a node to come."""
 FAILED_FOR = timedelta(seconds=10)
 """A group that failed is the last choice for so long, and then a better one bit by bit."""
+OWN_LABEL = "ray.io/node-id"
+"""In which no two nodes are alike."""
 STILL_BUSY = timedelta(seconds=30)
 QUIET_AFTER = timedelta(seconds=60)
 
@@ -195,13 +197,8 @@ def _bins(cluster: model.Cluster, stuck: set[str]) -> tuple[packing.Bin, ...]:
 
 def _alike(one: packing.Bin) -> tuple[object, ...]:
     """Return what two nodes have in common that are as good as each other."""
-    own = {"ray.io/node-id"}
-    return (
-        one.group,
-        tuple(sorted(item for item in one.free.items() if not item[0].startswith("node:"))),
-        tuple(sorted(item for item in one.total.items() if not item[0].startswith("node:"))),
-        tuple(sorted(item for item in one.labels.items() if item[0] not in own)),
-    )
+    labels = frozenset(item for item in one.labels.items() if item[0] != OWN_LABEL)
+    return (one.group, frozenset(one.free.items()), frozenset(one.total.items()), labels)
 
 
 def _bin(worker: model.Worker) -> packing.Bin:

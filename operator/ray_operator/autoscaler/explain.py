@@ -4,10 +4,10 @@ Owns: the reasons. Does not own: finding out what is left (`scale_up`). Invarian
 called infeasible only if no group could ever hold it; Ray may cancel such tasks.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from ray_operator import scaling_records
-from ray_operator.autoscaler import demand, model, packing, scale_up
+from ray_operator.autoscaler import model, scale_up
 
 MOST = 10
 """Requests to tell of."""
@@ -19,17 +19,17 @@ def unmet(
 ) -> tuple[scaling_records.Unmet, ...]:
     """Say of each kind of request what is in its way; those that come most often first."""
     obstacles = {each.group: each.obstacle for each in stuck if each.obstacle}
-    waiting: list[tuple[str, int, demand.Counted]] = [
-        (str(shape), count, ((shape, 1),))
-        for shape, count in sorted(solution.left, key=lambda each: -each[1])
+    waiting: list[tuple[str, int, object]] = [
+        (str(shape), count, shape)
+        for shape, count in sorted(solution.left, key=lambda each: -each[1])[:MOST]
     ]
-    waiting += [(str(gang), 1, gang.alternatives[0]) for gang in solution.left_gangs]
+    waiting += [(str(gang), 1, gang) for gang in solution.left_gangs]
     if asked := solution.left_constraint:
         shown = " + ".join(f"{count} of {shape}" for shape, count in asked)
         waiting.append((f"request_resources: {shown}", 1, asked))
     found = []
     for text, count, wanted in waiting[:MOST]:
-        why = _why(cluster, wanted, obstacles)
+        why = _why(cluster, solution.able[wanted], obstacles)
         found.append(scaling_records.Unmet(text, count, why, is_infeasible=why == NO_GROUP))
     return tuple(found)
 
@@ -38,30 +38,26 @@ def infeasible(
     cluster: model.Cluster, solution: scale_up.Solution
 ) -> tuple[scaling_records.ResourceRequest, ...]:
     """Return the requests that no group could ever hold."""
-    return tuple(
-        shape.request()
-        for shape, _ in solution.left
-        if _is_known(cluster) and not _hosts(cluster, ((shape, 1),))
-    )
+    if not _is_known(cluster):
+        return ()
+    return tuple(shape.request() for shape, _ in solution.left if not solution.able[shape])
 
 
 def infeasible_gangs(
     cluster: model.Cluster, solution: scale_up.Solution
 ) -> tuple[scaling_records.Gang, ...]:
     """Return the placement groups that no number of nodes could hold."""
-    return tuple(
-        gang.gang()
-        for gang in solution.left_gangs
-        if _is_known(cluster) and not _hosts(cluster, gang.alternatives[0])
-    )
+    if not _is_known(cluster):
+        return ()
+    return tuple(gang.gang() for gang in solution.left_gangs if not solution.able[gang])
 
 
 def _is_known(cluster: model.Cluster) -> bool:
     return all(group.offers for group in cluster.groups)
 
 
-def _why(cluster: model.Cluster, wanted: demand.Counted, obstacles: dict[str, str]) -> str:
-    able = _hosts(cluster, wanted)
+def _why(cluster: model.Cluster, names: Collection[str], obstacles: Mapping[str, str]) -> str:
+    able = [group for group in cluster.groups if group.name in names]
     if not able:
         unknown = [group.name for group in cluster.groups if not group.offers]
         if unknown:
@@ -75,17 +71,3 @@ def _why(cluster: model.Cluster, wanted: demand.Counted, obstacles: dict[str, st
         return f"maxReplicas reached: {told}" + (f"; {held}" if held else "")
     held = next((obstacles[group.name] for group in able if group.name in obstacles), "")
     return held or cluster.refusal or "enough Pods are on their way at one time"
-
-
-def _hosts(cluster: model.Cluster, wanted: demand.Counted) -> Sequence[model.Group]:
-    """Return the groups that hold, or could with enough replicas, at least one of each request."""
-    able = []
-    sources = []
-    for group in cluster.groups:
-        source = packing.Source(group.name, sum(count for _, count in wanted), group.offers)
-        sources.append(source)
-        if not packing.Packing((), [source]).grow(wanted):
-            able.append(group)
-    if not able and not packing.Packing((), sources).grow(wanted):
-        return cluster.groups
-    return able

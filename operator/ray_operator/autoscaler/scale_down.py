@@ -64,7 +64,7 @@ def plan(
         spare = group.count() - group.minimum
         gone, idle = [], []
         for name, replica in group.replicas().items():
-            if all(now - dead.get(each.pod, now) >= DEAD_FOR for each in replica):
+            if all(each.pod in dead and now - dead[each.pod] >= DEAD_FOR for each in replica):
                 gone.append(_removal(group, replica, "its Ray node ended", drains=False))
             elif _is_unneeded(group, replica, unneeded, wanted, now):
                 gone.append(_removal(group, replica, "nothing asks for it any more", drains=False))

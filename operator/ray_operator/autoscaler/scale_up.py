@@ -46,6 +46,7 @@ class Solution:
         shortage: plain requests for which the nodes that are there have no room.
         left: those of them that no group brings a node for.
         left_gangs, left_constraint: as a whole, since they are worth nothing in parts.
+        able: for each of what is left, the groups that would do if they could grow.
     """
 
     launches: Mapping[str, int] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Solution:
     left: needs.Counted = ()
     left_gangs: tuple[needs.Gang, ...] = ()
     left_constraint: needs.Counted = ()
+    able: Mapping[object, tuple[str, ...]] = field(default_factory=dict)
 
 
 def solve(problem: Problem) -> Solution:
@@ -81,7 +83,23 @@ def solve(problem: Problem) -> Solution:
         left=left,
         left_gangs=tuple(left_gangs),
         left_constraint=left_constraint,
+        able={
+            **{shape: _able(problem, ((shape, 1),)) for shape, _ in left},
+            **{gang: _able(problem, gang.alternatives[0]) for gang in left_gangs},
+            **({left_constraint: _able(problem, left_constraint)} if left_constraint else {}),
+        },
     )
+
+
+def _able(problem: Problem, wanted: needs.Counted) -> tuple[str, ...]:
+    """Return the groups each of which could hold it all; if none can, those that can together."""
+    room = sum(count for _, count in wanted)
+    sources = [each._replace(room=room) for each in problem.sources if each.offers]
+    single = [each.group for each in sources if not packing.Packing((), [each]).grow(wanted)]
+    if single or len(wanted) == 1:
+        return tuple(single)
+    together = packing.Packing((), sources)
+    return tuple(together.launches) if not together.grow(wanted) else ()
 
 
 def _hold(found: packing.Packing, problem: Problem) -> needs.Counted:

@@ -5,7 +5,6 @@ or decisions (`decide`). Invariant: a node counts only while its Pod runs: Ray n
 a node after half a minute.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -69,13 +68,8 @@ def _head(pods: Sequence[records.Pod], state: ray_records.ResourceState) -> pack
     node = state.life_of(pod) if pod else None
     if node is None:
         return None
-    return packing.Bin(
-        names.HEAD_GROUP,
-        _free(node),
-        amounts.offered(node.total),
-        node.labels,
-        (HEAD,),
-    )
+    total = amounts.offered(node.total)
+    return packing.Bin(names.HEAD_GROUP, _free(node, total), total, node.labels, (HEAD,))
 
 
 def _group(
@@ -151,33 +145,29 @@ def _worker(
 ) -> model.Worker:
     runs = seen.has_ray(pod)
     node = state.life_of(pod) if runs else None
-    offer = _offer_of(pod, offers)
-    coming = model.Worker(
+    if node is None:
+        offer = _offer_of(pod, offers)
+        total, free, labels = offer.total, offer.total, offer.labels
+        stage = model.State.DEAD if is_dead and runs else model.State.PENDING
+    else:
+        total, labels = amounts.offered(node.total), node.labels
+        is_leaving = node.status is ray_records.NodeStatus.DRAINING
+        stage = model.State.LEAVING if is_leaving else model.State.RUNNING
+        free = {} if is_leaving else _free(node, total)
+    return model.Worker(
         pod=pod.name,
         group=pod.labels.get(names.GROUP_LABEL, ""),
         replica=replica,
         created_at=pod.created_at,
         ip=pod.ip,
         phase=pod.phase,
-        state=model.State.DEAD if is_dead and runs else model.State.PENDING,
-        free=offer.total,
-        total=offer.total,
-        labels=offer.labels,
-        obstacle=_obstacle(pod),
-    )
-    if node is None:
-        return coming
-    is_leaving = node.status is ray_records.NodeStatus.DRAINING
-    is_idle = node.status is ray_records.NodeStatus.IDLE
-    return dataclasses.replace(
-        coming,
-        state=model.State.LEAVING if is_leaving else model.State.RUNNING,
-        node_id=node.node_id,
-        idle=node.idle if is_idle else None,
-        free={} if is_leaving else _free(node),
-        total=amounts.offered(node.total),
-        labels=node.labels,
-        obstacle="",
+        state=stage,
+        node_id=node.node_id if node else b"",
+        idle=node.idle if node and node.status is ray_records.NodeStatus.IDLE else None,
+        free=free,
+        total=total,
+        labels=labels,
+        obstacle="" if node else _obstacle(pod),
     )
 
 
@@ -203,6 +193,6 @@ def _lasts(container: records.Container) -> bool:
     return container.reason not in {"", "ContainerCreating", "PodInitializing"}
 
 
-def _free(node: ray_records.RayNode) -> dict[str, int]:
+def _free(node: ray_records.RayNode, total: amounts.Amounts) -> dict[str, int]:
     """Return what is free; what is all used counts as nothing, so that a score sees it."""
-    return {**dict.fromkeys(node.total, 0), **amounts.offered(node.available)}
+    return {**dict.fromkeys(total, 0), **amounts.offered(node.available)}

@@ -99,6 +99,7 @@ COLLECTOR = "spec/historyServerOptions/collectorOptions"
 S3 = {"image": "i", "env": [*env("STORAGE_BACKEND", "S3"), *env("S3_REGION")]}
 ON = {"spec/enableInTreeAutoscaling": True}
 V2 = {**ON, OPTIONS: {"version": "v2"}}
+V1 = {**ON, OPTIONS: {"version": "v1"}}
 INCREMENTAL: Json = {
     "spec/rayClusterConfig/enableInTreeAutoscaling": True,
     "spec/upgradeStrategy": {

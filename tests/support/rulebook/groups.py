@@ -15,6 +15,7 @@ from tests.support.rulebook.example import (
     PLAIN,
     REMOVED,
     S3,
+    V1,
     V2,
     Case,
     env,
@@ -302,11 +303,11 @@ CASES: tuple[Case, ...] = (
     Case(
         Rule.GROUP_IDLE_TIMEOUT,
         "RayCluster",
-        {**V2, f"{GROUP}/idleTimeoutSeconds": 5},
         {**ON, f"{GROUP}/idleTimeoutSeconds": 5},
-        "spec.workerGroupSpecs[0].idleTimeoutSeconds: needs Ray's autoscaler v2: set"
-        " autoscalerOptions.version to v2",
-        "idleTimeoutSeconds of a group needs Ray's autoscaler v2",
+        {**V1, f"{GROUP}/idleTimeoutSeconds": 5},
+        "spec.workerGroupSpecs[0].idleTimeoutSeconds: means nothing to Ray's autoscaler v1: remove"
+        " it, or autoscalerOptions.version",
+        "idleTimeoutSeconds of a group means nothing to Ray's autoscaler v1",
     ),
     Case(
         Rule.GROUP_IDLE_TIMEOUT,
@@ -319,20 +320,20 @@ CASES: tuple[Case, ...] = (
     Case(
         Rule.GROUP_PRIORITY,
         "RayCluster",
-        {**V2, f"{GROUP}/priority": 1},
         {**ON, f"{GROUP}/priority": 1},
-        "spec.workerGroupSpecs[0].priority: needs Ray's autoscaler v2: set"
-        " autoscalerOptions.version to v2",
-        "priority of a group needs Ray's autoscaler v2",
+        {**V1, f"{GROUP}/priority": 1},
+        "spec.workerGroupSpecs[0].priority: means nothing to Ray's autoscaler v1: remove it, or"
+        " autoscalerOptions.version",
+        "priority of a group means nothing to Ray's autoscaler v1",
     ),
     Case(
         Rule.GROUP_PRIORITY,
         "RayCluster",
-        {**V2, f"{GROUP}/priority": 1, "spec/rayVersion": "v2.56"},
-        {**V2, f"{GROUP}/priority": 1, "spec/rayVersion": "2.55.9"},
-        "spec.workerGroupSpecs[0].priority: needs Ray 2.56.0 or newer: set rayVersion to the"
-        " version of the image",
-        "priority of a group needs Ray 2.56.0",
+        {**V2, f"{GROUP}/priority": 1},
+        {**ON, HEAD_ENV: env("RAY_enable_autoscaler_v2", "0"), f"{GROUP}/priority": 1},
+        "spec.workerGroupSpecs[0].priority: means nothing to Ray's autoscaler v1: remove it, or"
+        " autoscalerOptions.version",
+        "priority of a group means nothing to Ray's autoscaler v1",
     ),
     Case(
         Rule.AUTOSCALER_IDLE_TIMEOUT,

@@ -5,7 +5,7 @@ Source: KubeRay 1.7, validation of RayCluster.
 
 from collections.abc import Iterator
 
-from ray_operator.api import cel, options, ray_version
+from ray_operator.api import cel, options
 from ray_operator.api import raycluster as api
 from ray_operator.api.rules import FieldError, Rule
 from ray_operator.api.validation import groups
@@ -13,10 +13,9 @@ from ray_operator.features import Feature, Features
 
 V2_SWITCH = "RAY_enable_autoscaler_v2"
 COMMAND_VARIABLE = "KUBERAY_GEN_AUTOSCALER_START_CMD"
-PRIORITY_VERSION = (2, 56, 0)
 GCS_PORT = "6379"
 
-_ASK_FOR_V2 = "needs Ray's autoscaler v2: set autoscalerOptions.version to v2"
+_NOT_IN_V1 = "means nothing to Ray's autoscaler v1: remove it, or autoscalerOptions.version"
 
 
 def errors(spec: api.RayClusterSpec, at: str, features: Features) -> Iterator[FieldError]:
@@ -50,10 +49,11 @@ def warnings(spec: api.RayClusterSpec, at: str) -> Iterator[FieldError]:
         yield FieldError(f"{at}.headGroupSpec.rayStartParams[port]", message, Rule.AUTOSCALER_PORT)
 
 
-def is_v2(spec: api.RayClusterSpec) -> bool:
-    """Tell whether the user asks for the autoscaler v2, by option or by variable."""
+def _is_v1(spec: api.RayClusterSpec) -> bool:
+    """Tell whether the user asks for the autoscaler v1, by option or by variable."""
     given = spec.autoscaler_options
-    return (given is not None and given.version == "v2") or _has_switch(spec, "1", "true")
+    is_switched_off = _has_switch(spec) and not _has_switch(spec, "1", "true")
+    return (given is not None and given.version == "v1") or is_switched_off
 
 
 def _has_switch(spec: api.RayClusterSpec, *values: str) -> bool:
@@ -68,25 +68,16 @@ def _group(
     if idle is not None and idle < 0:
         message = f"is {idle}: use 0 or more seconds"
         yield FieldError(f"{path}.idleTimeoutSeconds", message, Rule.GROUP_IDLE_TIMEOUT)
-    elif idle is not None and not is_v2(spec):
-        yield FieldError(f"{path}.idleTimeoutSeconds", _ASK_FOR_V2, Rule.GROUP_IDLE_TIMEOUT)
-    if group.priority:
-        yield from _priority(spec, f"{path}.priority")
+    elif idle is not None and _is_v1(spec):
+        yield FieldError(f"{path}.idleTimeoutSeconds", _NOT_IN_V1, Rule.GROUP_IDLE_TIMEOUT)
+    if group.priority and _is_v1(spec):
+        yield FieldError(f"{path}.priority", _NOT_IN_V1, Rule.GROUP_PRIORITY)
     if group.suspend and Feature.DELETION_POLICY not in features:
         message = f"needs the feature gate {Feature.DELETION_POLICY}"
         yield FieldError(f"{path}.suspend", message, Rule.FEATURE_GATE)
     if group.suspend and spec.enable_in_tree_autoscaling:
         message = "can't be true with autoscaling on: set maxReplicas to 0 instead"
         yield FieldError(f"{path}.suspend", message, Rule.GROUP_SUSPEND)
-
-
-def _priority(spec: api.RayClusterSpec, path: str) -> Iterator[FieldError]:
-    version = ray_version.parse(spec.ray_version)
-    if version is None or version < PRIORITY_VERSION:
-        message = "needs Ray 2.56.0 or newer: set rayVersion to the version of the image"
-        yield FieldError(path, message, Rule.GROUP_PRIORITY)
-    if not is_v2(spec):
-        yield FieldError(path, _ASK_FOR_V2, Rule.GROUP_PRIORITY)
 
 
 def _version(
@@ -117,7 +108,8 @@ def _restarting(spec: api.RayClusterSpec, at: str, *, everywhere: bool) -> Itera
 
 _V2_OPTION = cel.is_("v2", "autoscalerOptions", "version")
 _V2_SWITCH = cel.variable(cel.HEAD, V2_SWITCH, literal=("1", "true"))
-_IS_V2 = f"(({_V2_OPTION}) || ({_V2_SWITCH}))"
+_V1_OPTION = cel.is_("v1", "autoscalerOptions", "version")
+_IS_V1 = f"(({_V1_OPTION}) || (({cel.variable(cel.HEAD, V2_SWITCH)}) && !({_V2_SWITCH})))"
 _POLICY = ("template", "spec", "restartPolicy")
 
 
@@ -127,28 +119,20 @@ def _restarts(group: str) -> str:
 
 def expressions() -> Iterator[cel.Cel]:
     """Yield the rules for the API server."""
-    ask = "needs Ray's autoscaler v2: set autoscalerOptions.version to v2"
     yield cel.Cel(
         Rule.GROUP_IDLE_TIMEOUT,
         cel.CLUSTER,
-        cel.refuse(f"{cel.WORKERS}.exists(g, has(g.idleTimeoutSeconds))", f"!{_IS_V2}"),
-        f"idleTimeoutSeconds of a group {ask}",
+        cel.refuse(f"{cel.WORKERS}.exists(g, has(g.idleTimeoutSeconds))", _IS_V1),
+        f"idleTimeoutSeconds of a group {_NOT_IN_V1}",
         ".workerGroupSpecs",
     )
     prioritized = f"{cel.WORKERS}.exists(g, has(g.priority) && g.priority != 0)"
     yield cel.Cel(
         Rule.GROUP_PRIORITY,
         cel.CLUSTER,
-        cel.refuse(prioritized, f"!{_IS_V2}"),
-        f"priority of a group {ask}",
+        cel.refuse(prioritized, _IS_V1),
+        f"priority of a group {_NOT_IN_V1}",
         ".workerGroupSpecs",
-    )
-    yield cel.Cel(
-        Rule.GROUP_PRIORITY,
-        cel.CLUSTER,
-        cel.refuse(prioritized, f"!(has(self.rayVersion) && {cel.since(PRIORITY_VERSION)})"),
-        "priority of a group needs Ray 2.56.0 or newer: set rayVersion to the version of the image",
-        ".rayVersion",
     )
     yield cel.Cel(
         Rule.AUTOSCALER_VERSION,
