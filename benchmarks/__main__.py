@@ -5,7 +5,8 @@ Invariant: what is compared is measured in the same run; seconds are those of a 
 seconds, counts of requests and ratios can be compared.
 
 The cases here have a kube-apiserver and etcd of their own and no nodes: Pods are made and stay as
-they are, unless a case says that they run. Those with real Ray are in `jobs`.
+they are, unless a case says that they run. Those with real Ray are in `jobs`,
+those of autoscaling in `scaling`.
 """
 
 import json
@@ -19,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks import jobs
+from benchmarks import jobs, scaling
 from tests.api import operators
 from tests.support import adoption, apiserver
 from tests.support import cluster as clusters
@@ -35,8 +36,8 @@ WITHIN = timedelta(minutes=10)
 
 
 def main() -> None:
-    """Run all cases, or those of the groups that are named: `api`, `jobs`."""
-    groups = {"api": _api, "jobs": _jobs}
+    """Run all cases, or those of the groups that are named: `api`, `jobs`, `scaling`."""
+    groups = {"api": _api, "jobs": _jobs, "scaling": scaling.run}
     for name in sys.argv[1:] or groups:
         groups[name]()
 
