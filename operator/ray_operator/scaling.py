@@ -46,6 +46,8 @@ REPORT_AFTER = timedelta(seconds=15)
 TOLD_AFTER = timedelta(hours=1)
 IDLE_TOLD_AFTER = timedelta(seconds=10)
 """Who is idle changes with every task; it is no reason to write a status more often."""
+MANY = 100
+"""Pods, of which each step takes so long that others should have their turn in between."""
 _STATES = ("desired", "pending", "running", "idle")
 MISSES = 3
 """Before it is told that a GCS doesn't answer."""
@@ -113,10 +115,12 @@ class Scaler:
             RayError: a call of the GCS failed; the next look goes on from there.
         """
         case = self._cases.setdefault(key, scaling_case.Case())
-        case.misses = 0
         data = self._own.get(key)
         if data is None:
             return decide.Pace.QUIET
+        if case.is_asleep(data, state, drivers):
+            return decide.Pace.SLEEPY
+        case.misses = 0
         cluster = case.read(data)
         now = datetime.now(UTC)
         pods = [
@@ -126,9 +130,11 @@ class Scaler:
         ]
         await self._keep_constraint(client, case, state)
         asked = case.question(cluster, pods, state, drivers, now)
-        await asyncio.sleep(0)  # a thousand nodes take their time
+        if len(pods) > MANY:
+            await asyncio.sleep(0)
         problem = decide.problem(asked, case.remembered, now)
-        await asyncio.sleep(0)
+        if len(pods) > MANY:
+            await asyncio.sleep(0)
         solution = await self._solve(case, problem)
         decision, case.remembered = decide.decide(asked, solution, case.remembered, now)
         gone = await self._drain(client, case, decision.removals, now)
@@ -136,6 +142,7 @@ class Scaler:
         done = news.events(decision, gone) if is_done else []
         await self._report(client, case, decision, asked.cluster, now)
         await self._tell(key, case, cluster, decision, done, now=now)
+        case.is_calm = decision.look_after == decide.Pace.SLEEPY
         return decision.look_after
 
     async def _keep_constraint(
@@ -227,8 +234,9 @@ class Scaler:
         """Tell Ray, for its own tools; what an older Ray doesn't know isn't told again."""
         if not self._may_write():
             return
-        is_due = case.reported_at is None or now - case.reported_at > REPORT_AFTER
-        if decision.told != case.reported or is_due:
+        is_old = case.reported_at is None or now - case.reported_at > REPORT_AFTER
+        is_empty = decision.told == scaling_records.Report()
+        if decision.told != case.reported or (is_old and not is_empty):
             await client.report(decision.told, now=now)
             case.reported, case.reported_at = decision.told, now
         config = report.configs(view)

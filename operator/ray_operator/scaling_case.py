@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from ray_operator import ray_records, records, scaling_records
 from ray_operator.api import raycluster as api
-from ray_operator.autoscaler import decide, demand, memory, options, survey
+from ray_operator.autoscaler import decide, demand, memory, model, options, survey
 from ray_operator.raycluster import observed, spec_hash
 
 
@@ -21,21 +21,42 @@ class Case:
     Attributes:
         prints: of the groups' templates, by name.
         misses: looks in a row that got no answer.
+        is_calm: there was nothing to decide, and no worker, at the last look.
         infeasible: requests that were told of as such, and when.
     """
 
     data: bytes = b""
     cluster: api.RayCluster | None = None
     prints: Mapping[str, str] = field(default_factory=dict)
+    outline: model.Cluster | None = None
     wanted: options.Options = field(default_factory=options.Options)
     remembered: memory.Memory = field(default_factory=memory.Memory)
     standing: scaling_records.Standing = field(default_factory=scaling_records.Standing)
     misses: int = 0
+    is_calm: bool = False
     reported: scaling_records.Report | None = None
     reported_at: datetime | None = None
     configured: tuple[scaling_records.GroupConfig, ...] | None = None
     infeasible: dict[str, datetime] = field(default_factory=dict)
     told_at: datetime | None = None
+
+    def is_asleep(
+        self,
+        data: bytes,
+        state: ray_records.ResourceState,
+        drivers: scaling_records.Drivers,
+    ) -> bool:
+        """Tell whether nothing goes on, as at the last look, so that there is nothing to decide.
+
+        With no workers and no demand, only another spec, driver or life of the GCS is news.
+        """
+        before = self.remembered
+        is_same_life = state.session == before.session and state.version > before.version
+        is_same = self.is_calm and data is self.data and is_same_life
+        if not is_same or drivers.count or state.demand or self.misses:
+            return False
+        self.remembered = replace(before, version=state.version, looks=before.looks + 1)
+        return True
 
     def read(self, data: bytes) -> api.RayCluster:
         """Take in the cluster's JSON, and return it decoded."""
@@ -43,6 +64,7 @@ class Case:
             return self.cluster
         cluster = api.RayCluster.model_validate_json(data)
         former = self.cluster
+        self.outline = None
         if former is None or former.metadata.generation != cluster.metadata.generation:
             spec = cluster.spec
             self.prints = {
@@ -62,12 +84,16 @@ class Case:
         now: datetime,
     ) -> decide.Question:
         """Return what there is to decide on, and take in whose answer it is."""
-        view = survey.cluster(cluster, pods, state, known=self._known())
+        if self.outline is None:
+            self.outline = survey.outline(cluster, known=self._known())
+        view = survey.filled(self.outline, pods, state)
         head = next((pod.uid for pod in pods if observed.is_head(pod) and pod.ip), "")
         longest = max((group.idle_timeout for group in view.groups), default=timedelta())
         after = memory.look(self.remembered, state, head=head, idle_timeout=longest, now=now)
-        known = {**after.known, **survey.learnt(view, self.prints)}
-        self.remembered = replace(after, known=known)
+        learnt = survey.learnt(view, self.prints)
+        if not learnt.items() <= after.known.items():
+            after, self.outline = replace(after, known={**after.known, **learnt}), None
+        self.remembered = after
         return decide.Question(
             cluster=view,
             demand=demand.normalised(state.demand),

@@ -1,131 +1,253 @@
 """The operator scales workers by what Ray asks for, without a sidecar."""
 
+import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
-from typing import Any
+import time
 
 import pytest
 
 from tests.support import cluster as clusters
-from tests.support import operators, ray
+from tests.support import kills, operators, ray, rayjobs, redis, scaled
 
-NAME = "scaled"
-MINUTE = timedelta(minutes=1)
-BURST = """
-import os, ray, sys, time
+HOLD = """
+import ray, sys, time
 ray.init(log_to_driver=False)
-@ray.remote(num_cpus=1, max_retries=0)
-def work(seconds):
-    time.sleep(seconds)
-    return os.uname().nodename
-count, seconds = int(sys.argv[1]), float(sys.argv[2])
-print("demand at:", time.time(), flush=True)
-done = ray.get([work.remote(seconds) for _ in range(count)], timeout=240)
-print("done at:", time.time())
-print("hosts:", " ".join(sorted(set(done))))
+from ray.autoscaler.sdk import request_resources
+request_resources(num_cpus=int(sys.argv[1]))
+print("asked")
 """
-
-
-def scaled(*, head: dict[str, Any] | None = None, **group: Any) -> clusters.Json:
-    """Return a cluster whose head takes no work."""
-    spec = {"replicas": 0, "maxReplicas": 3, **group}
-    return ray.ray_cluster(
-        NAME,
-        head={"rayStartParams": {"num-cpus": "0"}, **(head or {})},
-        groups=[ray.worker_group(**spec)],
-        enableInTreeAutoscaling=True,
-        autoscalerOptions={"idleTimeoutSeconds": 5},
-    )
-
-
-def workers(cluster: clusters.Cluster, namespace: str) -> list[clusters.Json]:
-    return ray.pods(cluster, namespace, NAME, node_type="worker")
-
-
-def status(cluster: clusters.Cluster, namespace: str) -> clusters.Json:
-    found = cluster.get("rayclusters", namespace, NAME) or {}
-    return dict(found.get("status", {}))
-
-
-def replicas(cluster: clusters.Cluster, namespace: str) -> int:
-    found = cluster.get("rayclusters", namespace, NAME) or {}
-    return int(found["spec"]["workerGroupSpecs"][0]["replicas"])
-
-
-def on_head(cluster: clusters.Cluster, namespace: str, *command: str, stdin: str = "") -> str:
-    head = ray.head(cluster, namespace, NAME)
-    where = ("-n", namespace, "exec", "-i", head, "-c", "ray-head", "--")
-    return cluster.kubectl(*where, *command, stdin=stdin, within=6 * MINUTE)
-
-
-def burst(cluster: clusters.Cluster, namespace: str, count: int, seconds: float = 0) -> str:
-    """Run so many tasks of a CPU at once; return what the driver said."""
-    return on_head(cluster, namespace, "python", "-", str(count), str(seconds), stdin=BURST)
-
-
-@contextmanager
-def beside(work: Any, *arguments: Any) -> Iterator[list[str]]:
-    """Run something while the block does; it has ended with the block."""
-    said: list[str] = []
-    thread = threading.Thread(target=lambda: said.append(work(*arguments)))
-    thread.start()
-    try:
-        yield said
-    finally:
-        thread.join()
-
-
-def wait_workers(cluster: clusters.Cluster, namespace: str, count: int) -> None:
-    cluster.wait(
-        lambda: len(workers(cluster, namespace)) == count,
-        within=2 * MINUTE,
-        what=f"{count} workers",
-        namespace=namespace,
-    )
-
-
-def told(cluster: clusters.Cluster, namespace: str, reason: str) -> list[str]:
-    return [
-        each["message"] for each in cluster.list("events", namespace) if each["reason"] == reason
-    ]
+SPREAD = """
+import ray, time
+ray.init(log_to_driver=False)
+from ray.util.placement_group import placement_group
+group = placement_group([{"CPU": 1}] * 2, strategy="STRICT_SPREAD")
+ray.get(group.ready(), timeout=200)
+table = ray.util.placement_group_table(group)
+print("nodes:", len(set(table["bundles_to_node_id"].values())))
+"""
+ACTOR = """
+import ray
+ray.init(namespace="kept", log_to_driver=False)
+@ray.remote(num_cpus=0)
+class Kept:
+    def ping(self): return "kept"
+kept = Kept.options(name="kept", lifetime="detached", resources={"special": 1}).remote()
+print(ray.get(kept.ping.remote(), timeout=200))
+"""
+PING = """
+import ray
+ray.init(namespace="kept", log_to_driver=False)
+kept = ray.get_actor("kept")
+print(ray.get(kept.ping.remote(), timeout=60))
+ray.kill(kept)
+"""
+LARGE = """
+import ray
+ray.init(log_to_driver=False)
+@ray.remote(num_cpus=64)
+def work(): pass
+ray.wait([work.remote()], timeout=12)
+"""
 
 
 @pytest.fixture
 def idle(cluster: clusters.Cluster, operator: operators.Operator, namespace: str) -> str:
     """A namespace with a cluster that is ready and has no workers."""
     assert operator.pods()
-    cluster.apply(scaled(), namespace)
-    ray.wait_ready(cluster, namespace, NAME, workers=0)
+    cluster.apply(scaled.ray_cluster(), namespace)
+    ray.wait_ready(cluster, namespace, scaled.NAME, workers=0)
     return namespace
 
 
 def test_workers_come_for_work_and_go_when_idle(cluster: clusters.Cluster, idle: str) -> None:
-    (head,) = ray.pods(cluster, idle, NAME, node_type="head")
+    (head,) = ray.pods(cluster, idle, scaled.NAME, node_type="head")
     assert [each["name"] for each in head["spec"]["containers"]] == ["ray-head"]
     assert cluster.list("roles", idle) == []
-    said = burst(cluster, idle, 6, 3)
-    assert len(said.partition("hosts:")[2].split()) == 3
-    (up,) = told(cluster, idle, "ScaledUp")
-    assert up == ("Scaled up group workers by 3 to 3: no node has room for 6 of {CPU: 1}")
-    wait_workers(cluster, idle, 0)
-    assert replicas(cluster, idle) == 0
-    assert any("idle for" in each for each in told(cluster, idle, "ScaledDown"))
-    found = status(cluster, idle)
+    with scaled.beside(lambda: scaled.burst(cluster, idle, 6, 3)) as said:
+        scaled.wait_workers(cluster, idle, 3)
+        # `ray status` and the dashboard tell of it as if Ray's own autoscaler did the work.
+        shown = scaled.on_head(cluster, idle, "ray", "status")
+        assert re.search(r"scaled-workers-worker-\w+: workers, ", shown), shown
+    assert len(said[0].partition("hosts:")[2].split()) == 3
+    (up,) = scaled.told(cluster, idle, "ScaledUp")
+    assert up == "Scaled up group workers by 3 to 3: no node has room for 6 of {CPU: 1}"
+    scaled.wait_workers(cluster, idle, 0)
+    assert scaled.replicas(cluster, idle) == [0]
+    assert any("idle for" in each for each in scaled.told(cluster, idle, "ScaledDown"))
+    found = scaled.status(cluster, idle)
     assert found["autoscaler"]["mode"] == "operator"
     assert "Scaled down group workers" in found["autoscaler"]["lastDecision"]
     assert ray.condition(found, "RayClusterAutoscaling")["reason"] == "ScaledByOperator"
-    shown = cluster.kubectl("-n", idle, "get", "raycluster", NAME, "-o", "wide")
-    assert "AUTOSCALER" in shown
-    assert "operator" in shown
+    shown = cluster.kubectl("-n", idle, "get", "raycluster", scaled.NAME, "-o", "wide")
+    assert re.search(r"AUTOSCALER.*operator", shown, re.DOTALL)
 
 
-def test_ray_itself_tells_what_is_to_come(cluster: clusters.Cluster, idle: str) -> None:
-    """`ray status` and the dashboard show it as if Ray's own autoscaler did the work."""
-    with beside(burst, cluster, idle, 1, 8):
-        wait_workers(cluster, idle, 1)
-        shown = on_head(cluster, idle, "ray", "status")
-        assert re.search(r"workers, workers-|scaled-workers-worker|pending", shown.lower()), shown
-        print(shown)
+@pytest.mark.full
+@pytest.mark.parametrize("image", [ray.IMAGE, scaled.NEW_RAY])
+def test_every_kind_of_demand(
+    cluster: clusters.Cluster, operator: operators.Operator, namespace: str, image: str
+) -> None:
+    assert operator.pods()
+    special = scaled.group("special", maxReplicas=1, resources={"CPU": "1", "special": "1"})
+    slices = scaled.group(
+        "slices", maxReplicas=1, numOfHosts=2, resources={"CPU": "1", "slice": "1"}
+    )
+    groups = [scaled.group(), special, slices]
+    cluster.apply(scaled.ray_cluster(image=image, groups=groups, idle_seconds=8), namespace)
+    ray.wait_ready(cluster, namespace, scaled.NAME, workers=0)
+
+    # request_resources: nodes without any work, as long as it stands.
+    scaled.on_head(cluster, namespace, "python", "-", "2", stdin=HOLD)
+    scaled.wait_workers(cluster, namespace, 2, group="workers")
+    ray.wait_ready(cluster, namespace, scaled.NAME, workers=2)
+    time.sleep(20)
+    assert len(scaled.workers(cluster, namespace)) == 2
+    scaled.on_head(cluster, namespace, "python", "-", "0", stdin=HOLD)
+    scaled.wait_workers(cluster, namespace, 0)
+
+    # A placement group is all or nothing, and strictly spread: two nodes.
+    said = scaled.on_head(cluster, namespace, "python", "-", stdin=SPREAD)
+    assert "nodes: 2" in said
+    scaled.wait_workers(cluster, namespace, 0)
+
+    # Only one group has the resource; a node with an actor, which needs no CPU, is not idle.
+    assert "kept" in scaled.on_head(cluster, namespace, "python", "-", stdin=ACTOR)
+    time.sleep(20)
+    (pod,) = scaled.workers(cluster, namespace)
+    assert pod["metadata"]["labels"]["ray.io/group"] == "special"
+    assert "kept" in scaled.on_head(cluster, namespace, "python", "-", stdin=PING)
+    scaled.wait_workers(cluster, namespace, 0)
+
+    # A replica of two hosts comes and goes whole.
+    program = scaled.BURST.replace("num_cpus=1", 'num_cpus=1, resources={"slice": 1}')
+    scaled.on_head(cluster, namespace, "python", "-", "1", "0", stdin=program)
+    assert len(scaled.workers(cluster, namespace, group="slices")) == 2
+    scaled.wait_workers(cluster, namespace, 0)
+
+    # What no group can hold is said.
+    with scaled.beside(lambda: scaled.on_head(cluster, namespace, "python", "-", stdin=LARGE)):
+
+        def is_told() -> bool:
+            condition = ray.condition(scaled.status(cluster, namespace), "RayClusterDemandMet")
+            return condition.get("reason") == "InfeasibleRequest"
+
+        cluster.wait(is_told, within=scaled.MINUTE, what="the reason", namespace=namespace)
+        found = scaled.status(cluster, namespace)
+        assert found["autoscaler"]["unmetDemand"] == [
+            {"request": "{CPU: 64}", "count": 1, "reason": "no worker group can hold it"}
+        ]
+    assert any("{CPU: 64}" in each for each in scaled.told(cluster, namespace, "InfeasibleRequest"))
+
+
+@pytest.mark.full
+def test_a_manifest_that_is_applied_again_deletes_nothing(
+    cluster: clusters.Cluster, operator: operators.Operator, namespace: str
+) -> None:
+    """Client-side it sets `replicas` back; server-side it doesn't own it."""
+    assert operator.pods()
+    manifest = scaled.ray_cluster()
+    apply = ("-n", namespace, "apply", "-f", "-")
+    cluster.kubectl(*apply, stdin=json.dumps(manifest))
+    ray.wait_ready(cluster, namespace, scaled.NAME, workers=0)
+    with scaled.beside(lambda: scaled.burst(cluster, namespace, 2, 45)) as said:
+        ray.wait_ready(cluster, namespace, scaled.NAME, workers=2)
+        before = {each["metadata"]["uid"] for each in scaled.workers(cluster, namespace)}
+        cluster.kubectl(*apply, stdin=json.dumps(manifest))
+        assert scaled.replicas(cluster, namespace) == [0]  # as kubectl does with lists of CRDs
+        cluster.wait(
+            lambda: scaled.replicas(cluster, namespace) == [2],
+            within=scaled.MINUTE,
+            what="replicas as they are",
+            namespace=namespace,
+        )
+        del manifest["spec"]["workerGroupSpecs"][0]["replicas"]
+        server = (*apply, "--server-side", "--field-manager=gitops", "--force-conflicts")
+        cluster.kubectl(*server, stdin=json.dumps(manifest))
+        cluster.kubectl(*server[:-1], stdin=json.dumps(manifest))  # and again without force
+        time.sleep(5)
+        assert scaled.replicas(cluster, namespace) == [2]
+        assert {each["metadata"]["uid"] for each in scaled.workers(cluster, namespace)} == before
+    assert "done at:" in said[0]
+
+
+@pytest.mark.full
+def test_an_operator_that_starts_anew_goes_on(
+    cluster: clusters.Cluster, operator: operators.Operator, idle: str
+) -> None:
+    with scaled.beside(lambda: scaled.burst(cluster, idle, 2, 40)) as said:
+        ray.wait_ready(cluster, idle, scaled.NAME, workers=2)
+        (pod,) = operator.pods()
+        kill = ("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
+        cluster.kubectl("-n", operator.namespace, *kill)
+        operator.wait_ready(1)
+        assert len(scaled.workers(cluster, idle)) == 2
+    assert "done at:" in said[0]
+    scaled.wait_workers(cluster, idle, 0)
+
+
+@pytest.mark.full
+def test_an_operator_killed_after_any_write_loses_no_task(
+    cluster: clusters.Cluster, operator: operators.Operator, idle: str
+) -> None:
+    with kills.killed_after_each_write(operator, {}):
+        for k in range(1, 40):
+            assert "done at:" in scaled.burst(cluster, idle, 3, 1)
+            scaled.wait_workers(cluster, idle, 0)
+            assert scaled.replicas(cluster, idle) == [0]
+            if f"killed after write {k}\n" not in operator.log():
+                break
+    print(f"\nkilled after each of {k - 1} writes")
+    assert k > 5
+
+
+@pytest.mark.full
+def test_a_lost_head_with_its_state_elsewhere(
+    cluster: clusters.Cluster, operator: operators.Operator, namespace: str
+) -> None:
+    """Idle workers don't go because their GCS started anew, and demand is served after it."""
+    assert operator.pods()
+    options = redis.start(cluster, namespace)
+    manifest = scaled.ray_cluster(gcsFaultToleranceOptions=options, idle_seconds=60)
+    cluster.apply(manifest, namespace)
+    ray.wait_ready(cluster, namespace, scaled.NAME, workers=0)
+    scaled.burst(cluster, namespace, 2, 5)
+    before = {each["metadata"]["uid"] for each in scaled.workers(cluster, namespace)}
+    assert before
+    head = ray.head(cluster, namespace, scaled.NAME)
+    cluster.kubectl("-n", namespace, "delete", "pod", head, "--grace-period=0", "--force")
+    ray.wait_ready(cluster, namespace, scaled.NAME, workers=len(before))
+    assert {each["metadata"]["uid"] for each in scaled.workers(cluster, namespace)} == before
+    assert "done at:" in scaled.burst(cluster, namespace, 3, 5)
+    scaled.wait_workers(cluster, namespace, 0, within=4 * scaled.MINUTE)
+
+
+@pytest.mark.full
+def test_a_cluster_that_nobody_uses_is_suspended_and_woken(
+    cluster: clusters.Cluster, operator: operators.Operator, namespace: str
+) -> None:
+    assert operator.pods()
+    options = {"timeoutSeconds": 15, "policy": "Suspend"}
+    cluster.apply(scaled.ray_cluster(idleTerminationOptions=options), namespace)
+    ray.wait_ready(cluster, namespace, scaled.NAME, workers=0)
+
+    def sleeps() -> bool:
+        return scaled.status(cluster, namespace).get("state") == "suspended"
+
+    assert "done at:" in scaled.burst(cluster, namespace, 1, 20)
+    assert not sleeps()
+    cluster.wait(sleeps, within=2 * scaled.MINUTE, what="suspension", namespace=namespace)
+    assert ray.pods(cluster, namespace, scaled.NAME) == []
+    wake = ("annotate", "raycluster", scaled.NAME, "ray-operator.io/wake=now")
+    cluster.kubectl("-n", namespace, *wake)
+    ray.wait_ready(cluster, namespace, scaled.NAME, workers=0)
+    cluster.wait(sleeps, within=2 * scaled.MINUTE, what="suspension", namespace=namespace)
+    cluster.apply(rayjobs.ray_job("waker", mode="HTTPMode", on=scaled.NAME), namespace)
+    assert rayjobs.finished(cluster, namespace, "waker") == ("Complete", "SUCCEEDED", "")
+    change = {"spec": {"idleTerminationOptions": {"policy": "Delete"}}}
+    cluster.patch("rayclusters", namespace, scaled.NAME, change)
+    cluster.wait(
+        lambda: cluster.get("rayclusters", namespace, scaled.NAME) is None,
+        within=2 * scaled.MINUTE,
+        what="the end of the cluster",
+        namespace=namespace,
+    )

@@ -4,8 +4,10 @@ A small server here answers like a GCS; that a GCS answers so is for the end-to-
 """
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any, cast
 
 import msgspec
@@ -121,6 +123,12 @@ class Scaled:
         self.server.state.pending_resource_requests.append(
             pb.ResourceRequestByCount(request=request, count=count)
         )
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks follow each other sooner here than a second."""
+    monkeypatch.setattr(scale_down, "BETWEEN", timedelta())
 
 
 @pytest.fixture
@@ -245,9 +253,12 @@ async def test_a_large_problem_holds_up_nobody(server: fake_gcs.FakeGcs) -> None
             held.append(time.thread_time() - before)
 
     state = await scaled.client.resource_state()
+    gc.collect()
+    gc.freeze()  # what other tests have left takes its time, too
     ticking = asyncio.create_task(clock())
     await scaled.scaler.look(KEY, scaled.client, state, scaling_records.Drivers(0))
     ticking.cancel()
+    gc.unfreeze()
     scaled.scaler.close()
     standing = scaled.scaler.standing(KEY)
     assert standing is None  # closed

@@ -30,6 +30,8 @@ from ray_operator.autoscaler import (
     scale_up,
 )
 
+SURELY = timedelta(seconds=0.9)
+"""For so long something has to be so, since what a GCS says of loads may be a second old."""
 STUCK_AFTER = timedelta(seconds=120)
 """A Pod on its way that something obstructs for so long doesn't count as a node to come."""
 FAILED_FOR = timedelta(seconds=10)
@@ -41,9 +43,12 @@ QUIET_AFTER = timedelta(seconds=60)
 
 
 class Pace:
-    """How soon to look again. The GCS hears of its nodes' loads once a second."""
+    """How soon to look again.
 
-    BUSY = timedelta(seconds=1)
+    The GCS hears of its nodes' loads once a second; who asks as often waits for another half.
+    """
+
+    BUSY = timedelta(seconds=0.5)
     QUIET = timedelta(seconds=2)
     SLEEPY = timedelta(seconds=5)
 
@@ -97,7 +102,7 @@ def problem(asked: Question, remembered: memory.Memory, now: datetime) -> scale_
             )
             for group in cluster.groups
         ),
-        trusted=_trusted(asked, remembered),
+        trusted=_trusted(asked, remembered, now),
         conserves_gpus=asked.options.conserves_gpus,
     )
 
@@ -118,9 +123,8 @@ def decide(
     failed = {**remembered.failed, **{each.group: now for each in stuck}}
     after = replace(
         remembered,
-        short=frozenset(shape for shape, _ in solution.shortage),
-        free=_free(cluster),
-        looked_at=now,
+        short=memory.since(remembered.short, {shape for shape, _ in solution.shortage}, now),
+        free=_free_since(cluster, remembered, now),
         removable=shrinking.removable,
         unneeded=shrinking.unneeded,
         dead=shrinking.dead,
@@ -144,7 +148,7 @@ def decide(
 
 def _pace(asked: Question, *, is_active: bool, idle_for: timedelta) -> timedelta:
     if asked.options.interval is not None:
-        return max(asked.options.interval, Pace.BUSY)
+        return max(asked.options.interval, SURELY)
     if is_active or idle_for < STILL_BUSY:
         return Pace.BUSY
     is_empty = not asked.cluster.workers()
@@ -237,15 +241,33 @@ def _availability(
     return 0.0 if passed < FAILED_FOR else min(1.0, int(10 * passed / wanted.recovery) / 10)
 
 
-def _trusted(asked: Question, remembered: memory.Memory) -> frozenset[demand.Shape] | None:
+def _trusted(
+    asked: Question, remembered: memory.Memory, now: datetime
+) -> frozenset[demand.Shape] | None:
     """Return the requests whose shortage is real; None when all would be."""
     kinds = {name for shape, _ in asked.demand.requests for name, _ in shape.amounts}
     could = {place: free for place, free in _free(asked.cluster).items() if place[1] in kinds}
-    is_as_before = could.items() <= remembered.free.items()
-    return None if is_as_before else remembered.short
+    standing = (remembered.free.get(place, (None, now)) for place in could)
+    if all(
+        free == before and now - since >= SURELY
+        for free, (before, since) in zip(could.values(), standing, strict=True)
+    ):
+        return None
+    return frozenset(shape for shape, at in remembered.short.items() if now - at >= SURELY)
 
 
-def _free(cluster: model.Cluster) -> dict[tuple[str, str], int]:
+def _free_since(
+    cluster: model.Cluster, remembered: memory.Memory, now: datetime
+) -> dict[memory.Place, tuple[int, datetime]]:
+    """Return what each node has free, and since when it has been just that."""
+    found = {}
+    for place, free in _free(cluster).items():
+        before = remembered.free.get(place)
+        found[place] = before if before is not None and before[0] == free else (free, now)
+    return found
+
+
+def _free(cluster: model.Cluster) -> dict[memory.Place, int]:
     """Return what each node that runs has free, by node and kind."""
     running = [each for each in cluster.workers() if each.state is model.State.RUNNING]
     nodes = [(each.pod, each.free, each.total) for each in running]

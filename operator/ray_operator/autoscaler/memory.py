@@ -4,9 +4,10 @@ Owns: its shape, and what the life of the GCS means for it. Does not own: decisi
 Invariant: without it nothing is decided wrongly, only later: whoever leads next starts with none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from ray_operator import ray_records, scaling_records
 from ray_operator.autoscaler import demand, scale_up
@@ -17,14 +18,19 @@ DOWN_HOLD = timedelta(seconds=30)
 """At least; an idle time that begins anew is longer than it seems."""
 
 
+Place = tuple[str, str]
+"""A node, and a kind of resource of it."""
+T = TypeVar("T", bound=Hashable)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """What was seen, and since when.
 
     Attributes:
         looks: how many in a row got an answer.
-        short: plain requests that found no room, and what the nodes had free then.
-        removable: replicas that might have gone.
+        short: plain requests that find no room; `free` is what the nodes have.
+        removable: replicas that may go if they still may at the next look.
         unneeded: Pods on their way that nothing asks for (any more).
         owed: groups some of whose Pods aren't made.
         failed: groups that failed to bring nodes, last.
@@ -41,11 +47,10 @@ class Memory:
     looks: int = 0
     up_from: datetime | None = None
     down_from: datetime | None = None
-    looked_at: datetime | None = None
     constraint: scaling_records.Counted = ()
-    short: frozenset[demand.Shape] = frozenset()
-    free: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    removable: frozenset[str] = frozenset()
+    short: Mapping[demand.Shape, datetime] = field(default_factory=dict)
+    free: Mapping[Place, tuple[int, datetime]] = field(default_factory=dict)
+    removable: Mapping[str, datetime] = field(default_factory=dict)
     unneeded: Mapping[str, datetime] = field(default_factory=dict)
     owed: Mapping[str, datetime] = field(default_factory=dict)
     failed: Mapping[str, datetime] = field(default_factory=dict)
@@ -83,15 +88,15 @@ def look(
         looks=1,
         up_from=now + UP_HOLD,
         down_from=now + max(DOWN_HOLD, idle_timeout),
-        short=frozenset(),
+        short={},
         free={},
-        removable=frozenset(),
+        removable={},
     )
 
 
 def failed(before: Memory) -> Memory:
     """Take in that there was no answer."""
-    return replace(before, looks=0, removable=frozenset(), short=frozenset(), free={})
+    return replace(before, looks=0, removable={}, short={}, free={})
 
 
 def lost_constraint(before: Memory, state: ray_records.ResourceState) -> scaling_records.Counted:
@@ -100,8 +105,6 @@ def lost_constraint(before: Memory, state: ray_records.ResourceState) -> scaling
     return before.constraint if is_same_session and not state.demand.constraint else ()
 
 
-def since(
-    before: Mapping[str, datetime], names: frozenset[str] | set[str], now: datetime
-) -> dict[str, datetime]:
+def since(before: Mapping[T, datetime], names: Iterable[T], now: datetime) -> dict[T, datetime]:
     """Return since when each of these has been so; others are forgotten."""
     return {name: before.get(name, now) for name in names}

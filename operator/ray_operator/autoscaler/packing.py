@@ -101,17 +101,17 @@ class Packing:
 
     def place(self, wanted: demand.Counted) -> demand.Counted:
         """Place as much as fits onto the nodes that are there; return what is left."""
-        shapes, left = [shape for shape, _ in wanted], [count for _, count in wanted]
+        waiting = _Waiting(wanted)
         bins, self.bins = self.bins, []
-        self._use(shapes, left, bins)
-        return _left(shapes, left)
+        self._use(waiting, bins)
+        return waiting.rest()
 
     def grow(self, wanted: demand.Counted) -> demand.Counted:
         """Place onto new nodes; return what no group brings a node for."""
-        shapes, left = [shape for shape, _ in wanted], [count for _, count in wanted]
-        while any(left) and self._launch(shapes, left):
+        waiting = _Waiting(wanted)
+        while waiting.places and self._launch(waiting):
             pass
-        return _left(shapes, left)
+        return waiting.rest()
 
     def values_of(self, label: str) -> list[str]:
         """Return the values that nodes have of a label, or new ones would have."""
@@ -132,47 +132,35 @@ class Packing:
         self.sources[place] = source._replace(room=source.room - replicas)
         return [_fresh(source, offer, replicas * offer.hosts) for offer in source.offers]
 
-    def _use(self, shapes: Sequence[demand.Shape], left: list[int], bins: Iterable[Bin]) -> None:
+    def _use(self, waiting: "_Waiting", bins: Iterable[Bin]) -> None:
         """Fill nodes that are there, the best first, each once.
 
-        A node's score was found for what was left then. It is found anew when its turn comes, and
-        if it is no longer the best, the node goes back into the queue.
+        A node was filled with what was left then. If that isn't left any more when its turn comes,
+        it is filled anew, and goes back into the queue if it is no longer the best.
         """
-        queue: list[tuple[Score, int, int, Bin, Filled]] = []
+        queue: list[tuple[Score, int, Bin, Filled]] = []
         numbers = itertools.count()
-        for each in bins:
-            if filled := self._fill(each, shapes, left):
-                heapq.heappush(queue, (_negated(filled.score), next(numbers), 0, each, filled))
-            else:
-                self.bins.append(each)
-        round_ = 0
-        while queue:
-            _, _, found_in, each, filled = heapq.heappop(queue)
-            if found_in != round_:
-                again = self._fill(each, shapes, left)
-                if again is None:
-                    self.bins.append(each)
-                    continue
-                if queue and _negated(again.score) > queue[0][0]:
-                    heapq.heappush(
-                        queue, (_negated(again.score), next(numbers), round_, each, again)
-                    )
-                    continue
-                filled = again
-            rest = self._commit(each, filled, left)
-            round_ += 1
-            if rest and (again := self._fill(rest, shapes, left)):
-                entry = (_negated(again.score), next(numbers), round_, rest, again)
-                heapq.heappush(queue, entry)
-            elif rest:
-                self.bins.append(rest)
 
-    def _commit(self, each: Bin, filled: Filled, left: list[int]) -> Bin | None:
+        def enqueue(each: Bin, filled: Filled | None) -> None:
+            if filled is None:
+                self.bins.append(each)
+            else:
+                heapq.heappush(queue, (_negated(filled.score), next(numbers), each, filled))
+
+        for each in bins:
+            enqueue(each, self._fill(each, waiting))
+        while queue:
+            _, _, each, filled = heapq.heappop(queue)
+            if not waiting.has(filled.used):
+                enqueue(each, self._fill(each, waiting))
+            elif rest := self._commit(each, filled, waiting):
+                enqueue(rest, self._fill(rest, waiting))
+
+    def _commit(self, each: Bin, filled: Filled, waiting: "_Waiting") -> Bin | None:
         """Fill as many of equal nodes alike as there is work for; return those that stay as is."""
         most = len(each.members) or each.number
-        times = max(1, min([most, *(left[place] // count for place, count in filled.used)]))
-        for place, count in filled.used:
-            left[place] -= count * times
+        times = max(1, min(most, *(waiting.left[place] // count for place, count in filled.used)))
+        waiting.take(filled.used, times)
         self.needed.update(each.members[:times])
         done = each._replace(free=filled.free, marks=filled.marks)
         if each.members:
@@ -183,14 +171,14 @@ class Packing:
         rest = each._replace(number=each.number - times)
         return rest if rest.number else None
 
-    def _launch(self, shapes: Sequence[demand.Shape], left: list[int]) -> bool:
+    def _launch(self, waiting: "_Waiting") -> bool:
         """Add replicas of the group that serves best; tell whether any does."""
         best: tuple[Score, Source, Offer, Filled] | None = None
         for source in self.sources:
             if source.room <= 0:
                 continue
             for offer in source.offers:
-                filled = self._fill(_fresh(source, offer), shapes, left)
+                filled = self._fill(_fresh(source, offer), waiting)
                 if filled is None:
                     continue
                 score = (*filled.score, *_tie(source, offer), -float(self._order[source.group]))
@@ -199,22 +187,20 @@ class Packing:
         if best is None:
             return False
         _, source, offer, filled = best
-        wanted = max(1, min(left[place] // count for place, count in filled.used))
+        wanted = max(1, min(waiting.left[place] // count for place, count in filled.used))
         replicas = min(source.room, -(-wanted // offer.hosts))
-        self._use(shapes, left, self._hosts(self._order[source.group], replicas))
+        self._use(waiting, self._hosts(self._order[source.group], replicas))
         return True
 
-    def _fill(
-        self, each: Bin, shapes: Sequence[demand.Shape], left: Sequence[int]
-    ) -> Filled | None:
+    def _fill(self, each: Bin, waiting: "_Waiting") -> Filled | None:
         """Place on one node all that fits, the hardest first; None when nothing does."""
         if self.within is not None and each.labels.get(self.within[0]) != self.within[1]:
             return None
         free, marks = dict(each.free), each.marks
         used: list[tuple[int, int]] = []
-        for place, count in enumerate(left):
-            shape = shapes[place]
-            fits = count and _room(shape.amounts, free, count)
+        for place in () if waiting.outgrows(free) else waiting.places:
+            shape = waiting.shapes[place]
+            fits = _room(shape.amounts, free, waiting.left[place])
             if not fits or (shape.selectors and not _match(shape.selectors, each.labels)):
                 continue
             if shape.apart:
@@ -224,11 +210,47 @@ class Packing:
             for name, amount in shape.amounts:
                 free[name] -= amount * fits
             used.append((place, fits))
+            if waiting.outgrows(free):
+                break
         if not used:
             return None
-        asked = [shapes[place] for place, _ in used]
+        asked = [waiting.shapes[place] for place, _ in used]
         score = _score(each, asked, free, conserves_gpus=self._conserves_gpus)
         return Filled(tuple(used), free, marks, score)
+
+
+class _Waiting:
+    """Requests and how many of each are left; `places` are those of which there are any."""
+
+    def __init__(self, wanted: demand.Counted) -> None:
+        self.shapes = [shape for shape, _ in wanted]
+        self.left = [count for _, count in wanted]
+        self.places = list(range(len(wanted)))
+        asked: dict[str, list[int]] = {}
+        for shape in self.shapes:
+            for name, amount in shape.amounts:
+                asked.setdefault(name, []).append(amount)
+        everyone = len(self.shapes)
+        self._least = [(name, min(each)) for name, each in asked.items() if len(each) == everyone]
+
+    def has(self, used: Iterable[tuple[int, int]]) -> bool:
+        """Tell whether so many of each are left."""
+        return all(self.left[place] >= count for place, count in used)
+
+    def take(self, used: Iterable[tuple[int, int]], times: int) -> None:
+        """Lower what is left by what was used, so many times."""
+        for place, count in used:
+            self.left[place] -= count * times
+        self.places = [place for place in self.places if self.left[place]]
+
+    def outgrows(self, free: Mapping[str, int]) -> bool:
+        """Tell whether even the least that all ask for is more than that."""
+        return any(free.get(name, 0) < least for name, least in self._least)
+
+    def rest(self) -> demand.Counted:
+        """Return what is left."""
+        found = zip(self.shapes, self.left, strict=True)
+        return tuple((shape, count) for shape, count in found if count)
 
 
 def _room(asked: Iterable[tuple[str, int]], free: Mapping[str, int], most: int) -> int:
@@ -239,10 +261,6 @@ def _room(asked: Iterable[tuple[str, int]], free: Mapping[str, int], most: int) 
             return 0
         most = min(most, have // amount)
     return most
-
-
-def _left(shapes: Sequence[demand.Shape], left: Sequence[int]) -> demand.Counted:
-    return tuple((shape, count) for shape, count in zip(shapes, left, strict=True) if count)
 
 
 def _fresh(source: Source, offer: Offer, number: int = 1) -> Bin:

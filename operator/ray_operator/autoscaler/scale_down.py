@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 
 from ray_operator.autoscaler import demand, memory, model, options, packing, scale_up
 
+BETWEEN = timedelta(seconds=0.9)
+"""Two looks that agree."""
 LOOKS = 3
 """In a row that got an answer."""
 LEAST_AT_ONCE = 10
@@ -36,7 +38,7 @@ class Shrinking:
     """Replicas that may go now, and those that might at the next look."""
 
     removals: tuple[Removal, ...]
-    removable: frozenset[str]
+    removable: Mapping[str, datetime]
     unneeded: Mapping[str, datetime]
     dead: Mapping[str, datetime]
 
@@ -69,8 +71,9 @@ def plan(
             elif _is_unneeded(group, replica, unneeded, wanted, now):
                 gone.append(_removal(group, replica, "nothing asks for it any more", drains=False))
             elif _is_idle(group, replica, solution.needed):
-                removable.add(f"{group.name}/{name}")
-                if f"{group.name}/{name}" in remembered.removable:
+                place = f"{group.name}/{name}"
+                removable.add(place)
+                if now - remembered.removable.get(place, now) >= BETWEEN:
                     idle.append(replica)
         if is_held or remembered.looks < LOOKS or _could_serve(group, solution):
             idle = []
@@ -80,7 +83,10 @@ def plan(
         gone += [_removal(group, each, _told(group, each), drains=True) for each in idle[:most]]
         removals += gone[: max(spare, 0)]
     return Shrinking(
-        removals=tuple(removals), removable=frozenset(removable), unneeded=unneeded, dead=dead
+        removals=tuple(removals),
+        removable=memory.since(remembered.removable, removable, now),
+        unneeded=unneeded,
+        dead=dead,
     )
 
 

@@ -5,6 +5,7 @@ or decisions (`decide`). Invariant: a node counts only while its Pod runs: Ray n
 a node after half a minute.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -24,30 +25,35 @@ Known = Mapping[str, Mapping[str, int]]
 """What a node of a group has, by group, where one was seen."""
 
 
-def cluster(
-    given: api.RayCluster,
-    pods: Sequence[records.Pod],
-    state: ray_records.ResourceState,
-    *,
-    known: Known,
-) -> model.Cluster:
-    """Return the cluster as it is; `pods` are all of its own."""
+def outline(given: api.RayCluster, *, known: Known) -> model.Cluster:
+    """Return what follows from the resource alone: the groups, without their workers."""
     wanted = given.spec.autoscaler_options or options.AutoscalerOptions()
+    said = conditions.read(given.status.get("conditions", ()))
+    refusal = conditions.find(said, vocabulary.ClusterCondition.REPLICA_FAILURE)
+    return model.Cluster(
+        groups=tuple(
+            _group(group, index, wanted, known.get(group.group_name))
+            for index, group in enumerate(given.spec.worker_group_specs)
+        ),
+        head=None,
+        is_conservative=wanted.upscaling_mode == "Conservative",
+        refusal=refusal.message if refusal and refusal.status == "True" else "",
+    )
+
+
+def filled(
+    empty: model.Cluster, pods: Sequence[records.Pod], state: ray_records.ResourceState
+) -> model.Cluster:
+    """Return the outline with the nodes that there are; `pods` are all of the cluster."""
     dead = {
         node.instance_id
         for node in state.nodes
         if node.status is ray_records.NodeStatus.DEAD and node.instance_id
     }
-    said = conditions.read(given.status.get("conditions", ()))
-    refusal = conditions.find(said, vocabulary.ClusterCondition.REPLICA_FAILURE)
-    return model.Cluster(
-        groups=tuple(
-            _group(group, index, pods, state, wanted, dead=dead, known=known)
-            for index, group in enumerate(given.spec.worker_group_specs)
-        ),
+    return dataclasses.replace(
+        empty,
+        groups=tuple(_peopled(group, pods, state, dead=dead) for group in empty.groups),
         head=_head(pods, state),
-        is_conservative=wanted.upscaling_mode == "Conservative",
-        refusal=refusal.message if refusal and refusal.status == "True" else "",
     )
 
 
@@ -75,30 +81,12 @@ def _head(pods: Sequence[records.Pod], state: ray_records.ResourceState) -> pack
 def _group(
     group: api.WorkerGroupSpec,
     index: int,
-    pods: Sequence[records.Pod],
-    state: ray_records.ResourceState,
     wanted: options.AutoscalerOptions,
-    *,
-    dead: set[str],
-    known: Known,
+    known: Mapping[str, int] | None,
 ) -> model.Group:
-    listed = tuple(group.scale_strategy.workers_to_delete) if group.scale_strategy else ()
-    own = [pod for pod in pods if pod.labels.get(names.GROUP_LABEL) == group.group_name]
-    own = [pod for pod in own if not seen.is_head(pod)]
-    there = [
-        pod
-        for pod in own
-        if pod.deletion_at is None
-        and pod.name not in listed
-        and not drain.is_draining(pod)
-        and not seen.is_broken(pod)
-    ]
-    offers = capacity.offers(group, seen=known.get(group.group_name))
     timeout = group.idle_timeout_seconds
     if timeout is None:
         timeout = wanted.idle_timeout_seconds
-    present = {pod.name for pod in own}
-    replicas = _replica_names(there, groups.hosts(group))
     return model.Group(
         name=group.group_name,
         index=index,
@@ -109,13 +97,45 @@ def _group(
         desired=groups.desired_replicas(group),
         idle_timeout=IDLE_TIMEOUT if timeout is None else timedelta(seconds=timeout),
         priority=group.priority,
+        workers=(),
+        listed=tuple(group.scale_strategy.workers_to_delete) if group.scale_strategy else (),
+        lingering=(),
+        offers=capacity.offers(group, seen=known),
+    )
+
+
+def _peopled(
+    group: model.Group,
+    pods: Sequence[records.Pod],
+    state: ray_records.ResourceState,
+    *,
+    dead: set[str],
+) -> model.Group:
+    """Add the Pods that count, and name those listed that are still there."""
+    own = [
+        pod
+        for pod in pods
+        if pod.labels.get(names.GROUP_LABEL) == group.name and not seen.is_head(pod)
+    ]
+    if not own:
+        return group
+    there = [
+        pod
+        for pod in own
+        if pod.deletion_at is None
+        and pod.name not in group.listed
+        and not drain.is_draining(pod)
+        and not seen.is_broken(pod)
+    ]
+    present = {pod.name for pod in own}
+    replicas = _replica_names(there, group.hosts)
+    return dataclasses.replace(
+        group,
         workers=tuple(
-            _worker(pod, replicas[pod.name], state, offers, is_dead=pod.name in dead)
+            _worker(pod, replicas[pod.name], state, group.offers, is_dead=pod.name in dead)
             for pod in there
         ),
-        listed=listed,
-        lingering=tuple(name for name in listed if name in present),
-        offers=offers,
+        lingering=tuple(name for name in group.listed if name in present),
     )
 
 

@@ -269,5 +269,5 @@ def test_neither_nodes_nor_waits_cost_more_than_with_rays_scheduler() -> None:
         "\n" + "; ".join(f"{name}: {p} s of nodes, {w} s waited" for name, (p, w) in totals.items())
     )
     (paid, waited), (rays_paid, rays_waited) = totals.values()
-    assert paid <= 1.02 * rays_paid
+    assert paid <= 1.03 * rays_paid  # a second look before it goes costs each node a second
     assert waited <= 1.02 * rays_waited

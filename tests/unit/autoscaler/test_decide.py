@@ -75,7 +75,8 @@ class World:
         self.memory = memory.look(
             self.memory, state, head="h", idle_timeout=timedelta(seconds=10), now=self.now
         )
-        self.view = survey.cluster(self.cluster, [HEAD, *pods], state, known={})
+        outline = survey.outline(self.cluster, known={})
+        self.view = survey.filled(outline, [HEAD, *pods], state)
         asked = decide.Question(
             cluster=self.view,
             demand=demand.normalised(state.demand),
