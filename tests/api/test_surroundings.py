@@ -31,7 +31,8 @@ def operator(api: clusters.Cluster, tmp_path_factory: pytest.TempPathFactory) ->
     log = tmp_path_factory.mktemp("operator") / "log"
     environment = {**os.environ, "RAYCLUSTER_DEFAULT_REQUEUE_SECONDS_ENV": "2"}
     gates = "--feature-gates=GCSFaultToleranceEmbeddedStorage=true"
-    with operators.running(api, log, gates, environment=environment):
+    sidecar = "--autoscaler-default=sidecar"  # which has rights of its own
+    with operators.running(api, log, gates, sidecar, environment=environment):
         yield
 
 

@@ -56,16 +56,20 @@ def worker_pods(
     group: api.WorkerGroupSpec,
     *,
     places: Sequence[Place],
+    waits: bool = True,
     settings: settings.Settings,
 ) -> list[dict[str, Any]]:
     """Return worker Pods of the group, one for each of the places.
+
+    They wait for the head's GCS in an init container, unless it is known to be there.
 
     They share all but these, so that a thousand cost little more than one.
     """
     if not places:
         return []
     stem = names.worker_pod(cluster.metadata.name, group.group_name)
-    one = _pod(cluster, group, name={"generateName": f"{stem}-"}, settings=settings)
+    name = {"generateName": f"{stem}-"}
+    one = _pod(cluster, group, name=name, waits=waits, settings=settings)
     metadata = one["metadata"]
     return [
         {
@@ -85,6 +89,7 @@ def _pod(
     group: api.GroupSpec,
     *,
     name: dict[str, str],
+    waits: bool = False,
     settings: settings.Settings,
 ) -> dict[str, Any]:
     template = group.template
@@ -104,6 +109,7 @@ def _pod(
             group,
             template["spec"],
             keeps_command=containers.keeps_command(annotations),
+            waits=waits and settings.inject_init_container,
             settings=settings,
         ),
     }
@@ -115,6 +121,7 @@ def _pod_spec(
     given: dict[str, Any],
     *,
     keeps_command: bool,
+    waits: bool,
     settings: settings.Settings,
 ) -> dict[str, Any]:
     ray = containers.ray_container(cluster, group, keeps_command=keeps_command, settings=settings)
@@ -127,7 +134,7 @@ def _pod_spec(
     if is_scaled:
         spec["serviceAccountName"] = sidecar.account(cluster)
     init = list(given.get("initContainers") or [])
-    if isinstance(group, api.WorkerGroupSpec) and settings.inject_init_container:
+    if isinstance(group, api.WorkerGroupSpec) and waits:
         init.append(containers.wait_gcs_ready(cluster, group, settings=settings))
     address = environment.head_address(cluster, settings=settings)
     if init:

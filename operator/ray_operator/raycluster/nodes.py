@@ -98,7 +98,8 @@ def _group(
         )
         for index in indices
     ]
-    manifests = desired.worker_pods(cluster, group, places=places, settings=options)
+    waits = not observed.has_settled_head(now)
+    manifests = desired.worker_pods(cluster, group, places=places, waits=waits, settings=options)
     reasons = turnover.DELETE_WORKER
     return actions.joined(
         actions.Plan(

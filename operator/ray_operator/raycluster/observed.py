@@ -6,10 +6,13 @@ stores (`observe`). Invariant: only children controlled by this very cluster (by
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ray_operator import names, ray_records, records, scaling_records, settings
 from ray_operator.api import raycluster as api
+
+SETTLED_AFTER = timedelta(seconds=10)
+"""Names that weren't there are remembered as such for some seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,13 @@ class Observed:
     def head(self) -> records.Pod | None:
         """Return the head that Ray runs in now, None when there is none."""
         return next((pod for pod in self.head_pods() if has_ray(pod)), None)
+
+    def has_settled_head(self, now: datetime) -> bool:
+        """Tell whether the head has been ready long enough for everyone to find it by its name."""
+        head = self.head()
+        if head is None or not head.ready or head.ready_since is None:
+            return False
+        return now - head.ready_since >= SETTLED_AFTER
 
     def worker_pods(self, group: str | None = None) -> Sequence[records.Pod]:
         """Return the worker Pods, of one group or of all."""

@@ -59,7 +59,13 @@ def plan(
     ]
     created = [
         actions.Create(resource=records.PODS, manifest=manifest, reasons=turnover.CREATE_WORKER)
-        for manifest in desired.worker_pods(cluster, group, places=places, settings=options)
+        for manifest in desired.worker_pods(
+            cluster,
+            group,
+            places=places,
+            waits=not observed.has_settled_head(now),
+            settings=options,
+        )
     ]
     # The successors carry on the count of failures, so they come first.
     return actions.joined(

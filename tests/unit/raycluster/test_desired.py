@@ -1,13 +1,15 @@
 """Pods of head and workers as manifests."""
 
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ray_operator import names, settings
+from ray_operator import actions, names, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import desired
+from ray_operator.raycluster import desired, nodes
+from ray_operator.raycluster import observed as seen
 from tests.unit import builders
 
 ULIMIT = "ulimit -n ${RAY_START_ULIMIT_OPEN_FILES:-65536}; "
@@ -346,3 +348,17 @@ def test_a_dns_policy_of_the_user_stays() -> None:
     given["spec"] |= {"hostNetwork": True, "dnsPolicy": "Default"}
     spec = head_pod(builders.raycluster(headGroupSpec=head(given)))["spec"]
     assert spec["dnsPolicy"] == "Default"
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(None, True), (5, True), (60, False)])
+def test_workers_wait_for_a_head_that_may_not_be_found_yet(
+    seconds: int | None, waits: bool
+) -> None:
+    """Each container costs a second, and Ray's GCS is there by then."""
+    since = None if seconds is None else builders.NOW - timedelta(seconds=seconds)
+    observed = seen.Observed(pods=(builders.pod(ready=seconds is not None, ready_since=since),))
+    cluster = builders.raycluster()
+    plan = nodes.plan(cluster, observed, options=builders.SETTINGS, now=builders.NOW)
+    (worker,) = (each.manifest for each in plan.actions if isinstance(each, actions.Create))
+    names = [each["name"] for each in worker["spec"].get("initContainers", [])]
+    assert names == (["wait-gcs-ready"] if waits else [])
