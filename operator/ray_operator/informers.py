@@ -187,6 +187,10 @@ class Informer(ListWatch[T]):
         """Return the children whose controller is named by the key, oldest name first."""
         return [self._items[name] for name in sorted(self._by_owner.get(key, ()))]
 
+    def all(self) -> list[T]:
+        """Return all children."""
+        return list(self._items.values())
+
     def written(self, answer: bytes) -> None:
         """Take in the API server's answer to our create or change.
 
@@ -288,6 +292,10 @@ class Children(Generic[T]):
     def get(self, namespace: str, name: str) -> T | None:
         """Return the child of that name, None when there is none."""
         return self._of(namespace).get(namespace, name)
+
+    def all(self) -> list[T]:
+        """Return all children of all namespaces."""
+        return [item for informer in self.informers for item in informer.all()]
 
     def owned_by(self, key: records.Key) -> list[T]:
         """Return the children whose controller is named by the key."""

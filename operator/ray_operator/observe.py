@@ -99,6 +99,7 @@ class World:
             ),
             ray=self._heads.answer(key),
             is_used=any(map(self._is_at_work, self._users(key))),
+            doomed=self._stores.doomed.among(pods) if self._stores.doomed else {},
             scaling=self._scaling(key),
         )
 

@@ -44,6 +44,7 @@ OPERATOR = (
     Permission("rbac.authorization.k8s.io", "rolebindings", _CHILDREN, "what it may do"),
     Permission("", "pods/resize", ("patch",), "nobody can grant what they may not do"),
     Permission("", "persistentvolumeclaims", ("get", "create", "patch"), "the head's state"),
+    Permission("", "nodes", ("list", "watch"), "which are about to be taken away"),
     Permission("storage.k8s.io", "storageclasses", ("get",), "may a claim grow"),
     Permission(
         "route.openshift.io",

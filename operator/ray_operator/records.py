@@ -31,6 +31,7 @@ class Resource(NamedTuple):
 
 
 PODS = Resource("v1", "pods", "Pod")
+NODES = Resource("v1", "nodes", "Node")
 SERVICES = Resource("v1", "services", "Service")
 JOBS = Resource("batch/v1", "jobs", "Job")
 SECRETS = Resource("v1", "secrets", "Secret")
@@ -141,6 +142,14 @@ class Pod(msgspec.Struct, frozen=True):
     def ray(self) -> Container | None:
         """Return the status of the container that runs Ray, None before the kubelet said any."""
         return next((each for each in self.containers if each.name == self.ray_container), None)
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A node of Kubernetes; `doom` says why it will soon be gone, empty while it stays."""
+
+    name: str
+    resource_version: str
+    doom: str = ""
 
 
 class PodEvent(msgspec.Struct, frozen=True):

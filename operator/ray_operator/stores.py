@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ray_operator import (
+    doomed_nodes,
     informers,
     kube,
     names,
@@ -115,6 +116,11 @@ class Stores:
             )
             for resource in WATCHED_BY_LABEL
         }
+        self.doomed = (
+            doomed_nodes.DoomedNodes(client, pods=self.pods, changed=changed)
+            if not namespaces  # with rights in some namespaces there are none to nodes
+            else None
+        )
         self.events = [
             pod_events.PodEvents(client, namespace=namespace, pods=self.pods, changed=changed)
             for namespace in self._namespaces
@@ -188,7 +194,7 @@ class Stores:
                 each.run()
             )
             for whose, each in [*watches, *(("events: ", each) for each in self.events)]
-        }
+        } | ({"the watch of nodes": self.doomed.run()} if self.doomed else {})
 
     def _children(
         self,

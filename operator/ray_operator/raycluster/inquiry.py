@@ -4,6 +4,8 @@ Owns: the inquiry of one pass. Does not own: asking (`pollers`), or the marks on
 Invariant: what it says of drains follows from the Pods alone, so that whoever leads next goes on.
 """
 
+from datetime import datetime
+
 from ray_operator import actions, ray_records, records
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import auth, autoscaling, drain, idleness, plan, rayparams, suspension
@@ -21,19 +23,31 @@ def inquiry(
     pod = observed.head() or next(living, None)
     if pod is None:
         return None
-    drains = (
+    drains = tuple(
         ray_records.Drain(worker, until)
         for worker in observed.worker_pods()
-        if worker.deletion_at is None and (until := drain.deadline(worker)) is not None
+        if (until := _end(worker)) is not None
     )
     is_ours = autoscaling.controller(cluster, pod) is autoscaling.Mode.OPERATOR
     return ray_records.Inquiry(
         head=_head(cluster, pod),
-        asks_state=decided.asks_ray,
+        asks_state=decided.asks_ray or any(each.pod.deletion_at for each in drains),
         asks_drivers=idleness.is_watched(cluster),
         is_scaled=is_ours and not suspension.is_wanted(cluster.spec),
-        drains=tuple(drains),
+        drains=drains,
     )
+
+
+def _end(worker: records.Pod) -> datetime | None:
+    """Return until when a worker may finish its work; None for one that stays.
+
+    One that somebody else deletes, to empty its node for instance, has until then: Ray gives it
+    nothing new when it knows.
+    """
+    if worker.deletion_at is None:
+        return drain.deadline(worker)
+    runs = any(each.state == "running" for each in worker.containers)
+    return worker.deletion_at if worker.phase == "Running" and runs else None
 
 
 def _head(cluster: api.RayCluster, pod: records.Pod) -> ray_records.RayHead:

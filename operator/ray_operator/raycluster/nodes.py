@@ -38,8 +38,26 @@ def plan(
             for group in cluster.spec.worker_group_specs
         ),
         _orphans(cluster, observed, options=options, now=now),
+        _doomed(cluster, observed, options=options, now=now),
     ]
     return actions.joined(*plans)
+
+
+def _doomed(
+    cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings, now: datetime
+) -> actions.Plan:
+    """Let workers go whose nodes will; what is marked has its successor made at once."""
+    replicas: dict[str, list[records.Pod]] = {}
+    for pod in observed.worker_pods():
+        if pod.deletion_at is None and not drain.is_draining(pod):
+            replicas.setdefault(pod.labels.get(names.REPLICA_NAME_LABEL, pod.name), []).append(pod)
+    going = [
+        replica
+        for replica in replicas.values()
+        if any(pod.node in observed.doomed for pod in replica)
+    ]
+    why = f"its node is taken away ({', '.join(sorted(set(observed.doomed.values())))})"
+    return drain.dismiss(cluster, observed, going, why=why, options=options, now=now)
 
 
 def _orphans(

@@ -23,6 +23,7 @@ class Observed:
         events: warnings, by the UID of the Pod, newest first.
         former: Pods of a cluster of the same name that is gone, on their way out.
         around: what the cluster depends on and doesn't own.
+        doomed: nodes of Kubernetes that will soon be gone, and why.
         is_used: a RayJob is at work on it, or a RayService.
         scaling: how the operator scales it; None while it doesn't.
     """
@@ -35,6 +36,7 @@ class Observed:
     events: Mapping[str, tuple[records.PodEvent, ...]] = field(default_factory=dict)
     former: tuple[records.Pod, ...] = ()
     around: records.Surroundings = field(default_factory=records.Surroundings)
+    doomed: Mapping[str, str] = field(default_factory=dict)
     is_used: bool = False
     scaling: scaling_records.Standing | None = None
 
