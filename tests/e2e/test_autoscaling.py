@@ -251,3 +251,33 @@ def test_a_cluster_that_nobody_uses_is_suspended_and_woken(
         what="the end of the cluster",
         namespace=namespace,
     )
+
+
+@pytest.mark.full
+def test_workers_leave_a_node_that_will_be_gone(
+    cluster: clusters.Cluster, operator: operators.Operator, namespace: str
+) -> None:
+    """What runs may finish; the successor is there before."""
+    assert operator.pods()
+    cluster.apply(scaled.ray_cluster(groups=[scaled.group(minReplicas=1)]), namespace)
+    ray.wait_ready(cluster, namespace, scaled.NAME, workers=1)
+    (pod,) = scaled.workers(cluster, namespace)
+    node = pod["spec"]["nodeName"]
+    taint = ("taint", "node", node, "karpenter.sh/disrupted:NoSchedule")
+    with scaled.beside(lambda: scaled.burst(cluster, namespace, 1, 25)) as said:
+        time.sleep(8)  # until the task runs
+        cluster.kubectl(*taint)
+        try:
+            scaled.wait_workers(cluster, namespace, 2, within=scaled.MINUTE)
+            names = [each["metadata"]["name"] for each in scaled.workers(cluster, namespace)]
+            assert pod["metadata"]["name"] in names
+        finally:
+            cluster.kubectl(*taint[:-1], f"{taint[-1]}-")
+    assert f"hosts: {pod['metadata']['name']}" in said[0]
+    gone = f"Pod {pod['metadata']['name']} gone"
+    cluster.wait(
+        lambda: cluster.get("pods", namespace, pod["metadata"]["name"]) is None,
+        within=scaled.MINUTE,
+        what=gone,
+        namespace=namespace,
+    )

@@ -9,7 +9,7 @@ so its Pod says who scales.
 import enum
 from typing import Any
 
-from ray_operator import names, records, settings
+from ray_operator import actions, names, records, settings
 from ray_operator.api import options as api_options
 from ray_operator.api import ray_version
 from ray_operator.api import raycluster as api
@@ -20,6 +20,7 @@ V2_SINCE = (2, 48, 0)
 """From here on Ray chooses its autoscaler v2 by itself under an operator."""
 IN_PLACE_RESIZE_ANNOTATION = "ray.io/ippr"
 TLS_VARIABLE = "RAY_USE_TLS"
+DISREGARDED = "AutoscalerOptionsDisregarded"
 CONTAINER = "autoscaler"
 """Of Ray's own, beside the head."""
 
@@ -30,6 +31,48 @@ class Mode(enum.StrEnum):
     OFF = "off"
     SIDECAR = "sidecar"
     OPERATOR = "operator"
+
+
+class Knob(enum.StrEnum):
+    """Variables of Ray's own autoscaler that have a meaning without it."""
+
+    CONSERVES_GPUS = "AUTOSCALER_CONSERVE_GPU_NODES"
+    INTERVAL = "AUTOSCALER_UPDATE_INTERVAL_S"
+    MOST_LAUNCHES = "AUTOSCALER_MAX_CONCURRENT_LAUNCHES"
+    PENDING_TIMEOUT = "RAY_AUTOSCALER_PENDING_NODE_IDLE_TIMEOUT_S"
+    RECOVERY = "RAY_AUTOSCALER_AVAILABILITY_RECOVERY_S"
+
+
+def events(cluster: api.RayCluster, options: settings.Settings) -> tuple[actions.Event, ...]:
+    """Tell once a generation what is said of a sidecar that there is none of."""
+    answered = cluster.status.get("observedGeneration") == cluster.metadata.generation
+    found = [] if answered or mode(cluster, options) is not Mode.OPERATOR else disregarded(cluster)
+    if not found:
+        return ()
+    message = (
+        f"autoscalerOptions: {', '.join(found)} mean nothing, since the operator scales; for Ray's"
+        f" own autoscaler annotate the RayCluster with {names.AUTOSCALER_ANNOTATION}=sidecar"
+    )
+    return (actions.Event(type="Normal", reason=DISREGARDED, action="Validate", message=message),)
+
+
+def disregarded(cluster: api.RayCluster) -> list[str]:
+    """Return what is said of the sidecar and means nothing without one."""
+    given = cluster.spec.autoscaler_options
+    if given is None:
+        return []
+    fields = {
+        "resources": given.resources,
+        "securityContext": given.security_context,
+        "imagePullPolicy": given.image_pull_policy,
+        "envFrom": given.env_from,
+        "volumeMounts": given.volume_mounts,
+    }
+    variables = [str(each.get("name")) for each in given.env if each.get("name") not in set(Knob)]
+    return [
+        *(name for name, value in fields.items() if value),
+        *(f"env {each}" for each in variables),
+    ]
 
 
 def mode(cluster: api.RayCluster, options: settings.Settings) -> Mode:

@@ -17,6 +17,7 @@ from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import (
     account,
     additions,
+    autoscaling,
     children,
     cleanup,
     idleness,
@@ -55,7 +56,7 @@ def plan(
     if invalid:
         return actions.Plan(invalid=invalid, events=events)
     events += (*_orphan_events(cluster, observed), *versions.events(cluster, observed))
-    events += account.events(cluster, observed.around)
+    events += (*account.events(cluster, observed.around), *autoscaling.events(cluster, options))
     if is_paused(cluster):
         return actions.Plan(events=events)
     idle = idleness.plan(cluster, observed, now)

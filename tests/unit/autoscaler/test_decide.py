@@ -11,6 +11,7 @@ import pytest
 from ray_operator import names, ray_records, records
 from ray_operator import scaling_records as say
 from ray_operator.autoscaler import decide, demand, memory, options, patch, scale_up, survey
+from ray_operator.raycluster import autoscaling
 from tests.unit import builders
 
 SECOND = timedelta(seconds=1)
@@ -299,7 +300,7 @@ def test_the_knobs_of_the_sidecar() -> None:
     world = World(replicas=0, autoscalerOptions={"env": env, "imagePullPolicy": "Always"})
     decision = world.look([], [], requests(9, CPU=1))
     assert (decision.launches, decision.look_after) == ({"small": 2}, 7 * SECOND)
-    assert options.disregarded(world.cluster) == ["imagePullPolicy", "env[X]"]
+    assert autoscaling.disregarded(world.cluster) == ["imagePullPolicy", "env X"]
 
 
 def test_looks_get_rarer() -> None:
