@@ -9,6 +9,7 @@ import pytest
 from tests.support import cluster as clusters
 from tests.support import kills, operators, ray, rayjobs, redis, scaled
 
+ROUNDS = 10
 HOLD = """
 import ray, sys, time
 ray.init(log_to_driver=False)
@@ -189,15 +190,15 @@ def test_an_operator_that_starts_anew_goes_on(
 def test_an_operator_killed_after_any_write_loses_no_task(
     cluster: clusters.Cluster, operator: operators.Operator, idle: str
 ) -> None:
-    with kills.killed_after_each_write(operator, {}):
-        for k in range(1, 40):
+    """After the first since its start, the second, the third, …"""
+    with kills.killed_after_each_write(operator, {}, about=scaled.NAME):
+        for _ in range(ROUNDS):
             assert "done at:" in scaled.burst(cluster, idle, 3, 1)
             scaled.wait_workers(cluster, idle, 0)
             assert scaled.replicas(cluster, idle) == [0]
-            if f"killed after write {k}\n" not in operator.log():
-                break
-    print(f"\nkilled after each of {k - 1} writes")
-    assert k > 5
+        times = operator.log().count("killed after write ")
+    print(f"\nkilled {times} times in {ROUNDS} rounds")
+    assert times >= ROUNDS
 
 
 @pytest.mark.full

@@ -25,10 +25,13 @@ def reinstalled(operator: operators.Operator, values: dict[str, Any]) -> Iterato
 
 
 @contextmanager
-def killed_after_each_write(operator: operators.Operator, values: Any) -> Iterator[None]:
-    """Run the operator under the killer."""
+def killed_after_each_write(
+    operator: operators.Operator, values: Any, *, about: str = ""
+) -> Iterator[None]:
+    """Run the operator under the killer: after writes about that object, else about `kill-<k>`."""
     cluster, namespace = operator.cluster, operator.namespace
     files = [f"--from-file={KILLER / name}" for name in ("run", "sitecustomize.py")]
+    files += [f"--from-literal=about={about}"] if about else []
     where = ("-n", namespace)
     cluster.kubectl(*where, "create", "configmap", "killer", *files)
     volume = {"name": "killer", "configMap": {"name": "killer", "defaultMode": 0o555}}

@@ -55,14 +55,28 @@ def config(version: str = "a", *, replicas: int = 2, path: str = "versioned:app"
         "user_config": {"version": version},
         "ray_actor_options": {"num_cpus": 0.1},
     }
-    app = {"name": "app", "import_path": path, "route_prefix": "/", "deployments": [deployment]}
+    app = {
+        "name": "app",
+        "import_path": path,
+        "route_prefix": "/",
+        "deployments": [deployment],
+        "logging_config": {"enable_access_log": False},
+    }
     return json.dumps({"applications": [app]})
 
 
 def cluster_config(
-    version: str = "1", *, workers: int = 1, image: str = ray.IMAGE, **fields: Any
+    version: str = "1",
+    *,
+    workers: int = 1,
+    image: str = ray.IMAGE,
+    cpu: str = "100m",
+    **fields: Any,
 ) -> clusters.Json:
-    """Return a `rayClusterConfig` whose Pods know a version; another one needs a new cluster."""
+    """Return a `rayClusterConfig` whose Pods know a version; another one needs a new cluster.
+
+    Where CPUs are short, each Pod's share of them is as it asks for `cpu`.
+    """
     spec: clusters.Json = ray.ray_cluster(workers=workers)["spec"]
     if not workers:
         spec["workerGroupSpecs"] = []
@@ -70,6 +84,8 @@ def cluster_config(
         pod = group["template"]["spec"]
         (container,) = pod["containers"]
         container["image"] = image
+        requests = {**ray.RESOURCES["requests"], "cpu": cpu}
+        container["resources"] = {**ray.RESOURCES, "requests": requests}
         container["env"] = [
             *container["env"],
             {"name": "PYTHONPATH", "value": "/code"},
@@ -208,6 +224,7 @@ def load(
     *,
     fast: float = 20,
     slow: float = 1,
+    cpu: str = "50m",
 ) -> Iterator[Load]:
     """Send requests to the URL, so many a second, until the end of the block."""
     program = {"generator.py": GENERATOR.read_text()}
@@ -219,7 +236,7 @@ def load(
         "name": "load",
         "image": ray.IMAGE,
         "command": ["python", "-u", "/load/generator.py", url, str(fast), str(slow)],
-        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
+        "resources": {"requests": {"cpu": cpu, "memory": "64Mi"}},
         "volumeMounts": [{"name": "load", "mountPath": "/load"}],
     }
     pod = {
