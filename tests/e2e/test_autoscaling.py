@@ -190,7 +190,7 @@ def test_an_operator_that_starts_anew_goes_on(
 def test_an_operator_killed_after_any_write_loses_no_task(
     cluster: clusters.Cluster, operator: operators.Operator, idle: str
 ) -> None:
-    """After the first since its start, the second, the third, …"""
+    """It is killed after the first since its start, then after the second, and so on."""
     with kills.killed_after_each_write(operator, {}, about=scaled.NAME):
         for _ in range(ROUNDS):
             assert "done at:" in scaled.burst(cluster, idle, 3, 1)
