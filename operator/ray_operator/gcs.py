@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 import grpc
 import grpc.aio
 
-from ray_operator import errors, ray_records, scaling_records, wire_gcs
+from ray_operator import errors, metrics, ray_records, scaling_records, wire_gcs
 from ray_operator.protos import autoscaler_pb2 as pb
 from ray_operator.protos import jobs_pb2
 
@@ -160,8 +160,12 @@ class Gcs:
             response_deserializer=decode,
         )
         try:
-            reply: T = await call(request, timeout=within.total_seconds(), metadata=self._metadata)
+            with metrics.gcs_seconds.labels(method).time():
+                reply: T = await call(
+                    request, timeout=within.total_seconds(), metadata=self._metadata
+                )
         except grpc.aio.AioRpcError as error:
+            metrics.gcs_errors.labels(method, error.code().name).inc()
             said = f"{method}: {error.code().name}: {error.details()}"
             if error.code() in _NO_ANSWER:
                 raise errors.Unreachable(said) from error

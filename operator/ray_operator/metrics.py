@@ -100,3 +100,15 @@ packing_seconds = prometheus_client.Histogram(
     "How long demand took to fit onto nodes.",
     buckets=_WORK,
 )
+scalings = prometheus_client.Counter(
+    "ray_operator_scalings", "Changes of a cluster's number of workers.", ["direction"]
+)
+gcs_seconds = prometheus_client.Histogram(
+    "ray_operator_gcs_request_duration_seconds",
+    "Duration of a call of a head's GCS.",
+    ["method"],
+    buckets=_WAITS,
+)
+gcs_errors = prometheus_client.Counter(
+    "ray_operator_gcs_request_errors", "Calls of a head's GCS that failed.", ["method", "code"]
+)

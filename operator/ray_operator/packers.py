@@ -44,9 +44,10 @@ class Packers:
             self._process = concurrent.futures.ProcessPoolExecutor(
                 max_workers=1, mp_context=multiprocessing.get_context("spawn")
             )
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._process, scale_up.solve, problem)
+            # The first one starts the process, which takes its time.
+            found = await asyncio.to_thread(self._process.submit, scale_up.solve, problem)
+            return await asyncio.wrap_future(found)
         except concurrent.futures.BrokenExecutor as error:
             self._process = None
             raise errors.Unreachable(f"the packing process ended: {error}") from error

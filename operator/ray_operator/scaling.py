@@ -33,6 +33,7 @@ from ray_operator import (
 from ray_operator.api import raycluster as api
 from ray_operator.autoscaler import (
     decide,
+    demand,
     memory,
     model,
     news,
@@ -47,7 +48,6 @@ TOLD_AFTER = timedelta(hours=1)
 IDLE_TOLD_AFTER = timedelta(seconds=10)
 """Who is idle changes with every task; it is no reason to write a status more often."""
 MANY = 100
-"""Pods, of which each step takes so long that others should have their turn in between."""
 _STATES = ("desired", "pending", "running", "idle")
 MISSES = 3
 """Before it is told that a GCS doesn't answer."""
@@ -129,17 +129,19 @@ class Scaler:
             if pod.owner is not None and pod.owner.uid == cluster.metadata.uid
         ]
         await self._keep_constraint(client, case, state)
-        asked = case.question(cluster, pods, state, drivers, now)
-        if len(pods) > MANY:
-            await asyncio.sleep(0)
+        wanted = demand.normalised(state.demand)
+        await _breathe(pods)
+        asked = case.question(cluster, pods, state, now=now, demand=wanted, drivers=drivers)
+        await _breathe(pods)
         problem = decide.problem(asked, case.remembered, now)
-        if len(pods) > MANY:
-            await asyncio.sleep(0)
+        await _breathe(pods)
         solution = await self._solve(case, problem)
         decision, case.remembered = decide.decide(asked, solution, case.remembered, now)
         gone = await self._drain(client, case, decision.removals, now)
         is_done = await self._write(key, cluster, asked.cluster, decision, gone)
         done = news.events(decision, gone) if is_done else []
+        for each in done:
+            metrics.scalings.labels("up" if each.reason == news.UP else "down").inc()
         await self._report(client, case, decision, asked.cluster, now)
         await self._tell(key, case, cluster, decision, done, now=now)
         case.is_calm = decision.look_after == decide.Pace.SLEEPY
@@ -283,6 +285,12 @@ class Scaler:
                 case.infeasible[each.request] = now
                 found.append(news.infeasible(each))
         return found
+
+
+async def _breathe(pods: Sequence[records.Pod]) -> None:
+    """Let others have their turn between two steps over very many Pods."""
+    if len(pods) > MANY:
+        await asyncio.sleep(0)
 
 
 async def _drain_rest(client: gcs.Gcs, late: Sequence[model.Worker]) -> None:

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from ray_operator import ray_records, records, scaling_records
 from ray_operator.api import raycluster as api
-from ray_operator.autoscaler import decide, demand, memory, model, options, survey
+from ray_operator.autoscaler import decide, memory, model, options, survey
+from ray_operator.autoscaler import demand as needs
 from ray_operator.raycluster import observed, spec_hash
 
 
@@ -80,8 +81,10 @@ class Case:
         cluster: api.RayCluster,
         pods: Sequence[records.Pod],
         state: ray_records.ResourceState,
-        drivers: scaling_records.Drivers,
+        *,
         now: datetime,
+        demand: needs.Demand,
+        drivers: scaling_records.Drivers,
     ) -> decide.Question:
         """Return what there is to decide on, and take in whose answer it is."""
         if self.outline is None:
@@ -96,7 +99,7 @@ class Case:
         self.remembered = after
         return decide.Question(
             cluster=view,
-            demand=demand.normalised(state.demand),
+            demand=demand,
             has_drivers=drivers.count > 0,
             options=self.wanted,
         )

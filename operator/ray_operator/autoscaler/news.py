@@ -10,6 +10,8 @@ from datetime import datetime
 from ray_operator import actions, scaling_records
 from ray_operator.autoscaler import decide, scale_down
 
+UP, DOWN = "ScaledUp", "ScaledDown"
+
 
 def events(decision: decide.Decision, gone: Sequence[scale_down.Removal]) -> list[actions.Event]:
     """Return the events of what was done: `gone` are the replicas that Ray let go."""
@@ -54,7 +56,7 @@ def _scaled_up(decision: decide.Decision) -> actions.Event:
         if each.group in decision.launches
     ]
     message = f"Scaled up {', '.join(parts)}: {decision.why}"
-    return actions.Event(type="Normal", reason="ScaledUp", action="Scale", message=message)
+    return actions.Event(type="Normal", reason=UP, action="Scale", message=message)
 
 
 def _scaled_down(gone: Sequence[scale_down.Removal]) -> actions.Event:
@@ -64,7 +66,7 @@ def _scaled_down(gone: Sequence[scale_down.Removal]) -> actions.Event:
         names = ", ".join(one.pod for each in of_group[:5] for one in each.workers)
         parts.append(f"group {group} by {len(of_group)}: {names}: {of_group[0].why}")
     message = f"Scaled down {'; '.join(parts)}"
-    return actions.Event(type="Normal", reason="ScaledDown", action="Scale", message=message)
+    return actions.Event(type="Normal", reason=DOWN, action="Scale", message=message)
 
 
 def _without_idle(standing: scaling_records.Standing) -> object:

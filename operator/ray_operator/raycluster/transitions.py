@@ -4,7 +4,7 @@ Owns: which changes are news. Does not own: what the status says (`status`). Inv
 is told once; an event that repeats the status word for word makes it show in `kubectl describe`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray_operator import actions, conditions
@@ -14,20 +14,44 @@ from ray_operator.raycluster import versions
 from ray_operator.raycluster.diagnosis import cause
 
 READY = vocabulary.ClusterCondition.READY
+SCALED = vocabulary.ClusterCondition.AUTOSCALING
+Told = vocabulary.ClusterReason
+UNAVAILABLE, RECOVERED = "AutoscalerUnavailable", "AutoscalerRecovered"
+
+Conditions = Sequence[conditions.Condition]
 
 
 def events(cluster: api.RayCluster, written: Mapping[str, Any]) -> tuple[actions.Event, ...]:
-    """Return a warning when the reason why the cluster isn't ready is another one than before."""
-    before = conditions.find(conditions.read(cluster.status.get("conditions", ())), READY)
-    after = conditions.find(conditions.read(written.get("conditions", ())), READY)
-    if after is None or after.status == "True" or after.reason not in set(cause.Reason):
+    """Return what is news: why the cluster isn't ready, and who scales it or can't."""
+    before = conditions.read(cluster.status.get("conditions", ()))
+    after = conditions.read(written.get("conditions", ()))
+    return (*_unready(before, after), *_scaling(before, after))
+
+
+def _unready(before: Conditions, after: Conditions) -> tuple[actions.Event, ...]:
+    """Tell why the cluster isn't ready if that is another reason than before."""
+    was, is_ = conditions.find(before, READY), conditions.find(after, READY)
+    if is_ is None or is_.status == "True" or is_.reason not in set(cause.Reason):
         return ()
-    if before is not None and (before.status, before.reason) == (after.status, after.reason):
+    if was is not None and (was.status, was.reason) == (is_.status, is_.reason):
         return ()
-    others = conditions.read(written.get("conditions", ()))
-    if any((each.type, each.message) == (versions.MATCHES, after.message) for each in others):
+    if any((each.type, each.message) == (versions.MATCHES, is_.message) for each in after):
         return ()  # has an event of its own
-    event = actions.Event(
-        type="Warning", reason=after.reason, action="Diagnose", message=after.message
-    )
+    event = actions.Event(type="Warning", reason=is_.reason, action="Diagnose", message=is_.message)
     return (event,)
+
+
+def _scaling(before: Conditions, after: Conditions) -> tuple[actions.Event, ...]:
+    """Tell who scales when that changes, and when nobody can."""
+    was, is_ = conditions.find(before, SCALED), conditions.find(after, SCALED)
+    reason = was.reason if was else ""
+    if is_ is None or is_.reason in {reason, Told.HEAD_NOT_RUNNING}:
+        return ()
+    if is_.status == "False":
+        name = UNAVAILABLE if is_.reason == Told.GCS_UNREACHABLE else is_.reason
+        return (actions.Event(type="Warning", reason=name, action="Scale", message=is_.message),)
+    if reason == Told.GCS_UNREACHABLE:
+        message = "the head's GCS answers again"
+        return (actions.Event(type="Normal", reason=RECOVERED, action="Scale", message=message),)
+    meaning = Told(is_.reason).meaning
+    return (actions.Event(type="Normal", reason=is_.reason, action="Scale", message=meaning),)

@@ -111,3 +111,34 @@ def test_clusters_that_are_left_alone_want_nothing(
 
 def test_without_a_head_there_is_nobody_to_ask() -> None:
     assert wanted(builders.pod(deletion_at=builders.NOW), builders.worker()) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "is_scaled"),
+    [
+        ({"annotations": {names.AUTOSCALER_ANNOTATION: "operator"}}, True),
+        ({}, False),
+        (
+            {
+                "annotations": {names.AUTOSCALER_ANNOTATION: "operator"},
+                "containers": (
+                    records.Container("ray-head", state="running"),
+                    records.Container("autoscaler"),
+                ),
+            },
+            False,
+        ),
+    ],
+    ids=["ours", "another's", "with a sidecar"],
+)
+def test_only_what_its_head_was_made_for_is_scaled(head: dict[str, Any], is_scaled: bool) -> None:
+    """Whatever the RayCluster says by now: never two controllers."""
+    stated = {"annotations": {names.AUTOSCALER_ANNOTATION: "operator"}}
+    cluster = builders.raycluster(enableInTreeAutoscaling=True, metadata=stated)
+    found = wanted(builders.pod(**head), cluster=cluster)
+    assert found is not None
+    assert found.is_scaled is is_scaled
+    asleep = cluster.model_copy(update={"spec": cluster.spec.model_copy(update={"suspend": True})})
+    found = wanted(builders.pod(**head), cluster=asleep)
+    assert found is not None
+    assert not found.is_scaled
