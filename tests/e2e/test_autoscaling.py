@@ -42,6 +42,22 @@ kept = ray.get_actor("kept")
 print(ray.get(kept.ping.remote(), timeout=60))
 ray.kill(kept)
 """
+SPECIAL = """
+import os, ray, sys
+ray.init(log_to_driver=False)
+where = {"num_gpus": 1} if sys.argv[1] == "gpu" else {"label_selector": {"tier": "special"}}
+@ray.remote(num_cpus=1, max_retries=0, **where)
+def work(): return os.uname().nodename
+print("ran on", ray.get(work.remote(), timeout=200))
+"""
+MANY = """
+import ray, time
+ray.init(log_to_driver=False)
+@ray.remote(num_cpus=1, resources={"wide": 0.001}, max_retries=0)
+def work(): pass
+many = [work.remote() for _ in range(200)]
+time.sleep(5)
+"""
 LARGE = """
 import ray
 ray.init(log_to_driver=False)
@@ -84,12 +100,17 @@ def test_workers_come_for_work_and_go_when_idle(cluster: clusters.Cluster, idle:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("image", [ray.IMAGE, scaled.NEW_RAY])
+@pytest.mark.parametrize("image", [ray.IMAGE, ray.NEW_IMAGE])
 def test_every_kind_of_demand(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str, image: str
 ) -> None:
     assert operator.pods()
-    special = scaled.group("special", maxReplicas=1, resources={"CPU": "1", "special": "1"})
+    special = scaled.group(
+        "special",
+        maxReplicas=1,
+        resources={"CPU": "1", "special": "1", "GPU": "1"},
+        labels={"tier": "special"},
+    )
     slices = scaled.group(
         "slices", maxReplicas=1, numOfHosts=2, resources={"CPU": "1", "slice": "1"}
     )
@@ -117,6 +138,12 @@ def test_every_kind_of_demand(
     (pod,) = scaled.workers(cluster, namespace)
     assert pod["metadata"]["labels"]["ray.io/group"] == "special"
     assert "kept" in scaled.on_head(cluster, namespace, "python", "-", stdin=PING)
+    scaled.wait_workers(cluster, namespace, 0)
+
+    # GPUs, and labels where Ray knows them.
+    for kind in ("gpu", "label") if image == ray.NEW_IMAGE else ("gpu",):
+        said = scaled.on_head(cluster, namespace, "python", "-", kind, stdin=SPECIAL)
+        assert "ran on scaled-special-worker-" in said
     scaled.wait_workers(cluster, namespace, 0)
 
     # A replica of two hosts comes and goes whole.
@@ -282,3 +309,18 @@ def test_workers_leave_a_node_that_will_be_gone(
         what=gone,
         namespace=namespace,
     )
+
+
+@pytest.mark.full
+def test_a_burst_of_200_tasks_is_one_decision(
+    cluster: clusters.Cluster, operator: operators.Operator, namespace: str
+) -> None:
+    assert operator.pods()
+    wide = scaled.group("wide", maxReplicas=6, resources={"CPU": "64", "wide": "1"})
+    cluster.apply(scaled.ray_cluster(groups=[scaled.group(), wide]), namespace)
+    ray.wait_ready(cluster, namespace, scaled.NAME, workers=0)
+    scaled.on_head(cluster, namespace, "python", "-", stdin=MANY)
+    scaled.wait_workers(cluster, namespace, 0, within=4 * scaled.MINUTE)
+    assert scaled.told(cluster, namespace, "ScaledUp") == [
+        "Scaled up group wide by 4 to 4: no node has room for 200 of {CPU: 1, wide: 0.001}"
+    ]

@@ -29,7 +29,7 @@ def test_demand_is_served_no_later_than_by_rays_own_autoscaler(
     namespace: str,
 ) -> None:
     """A fresh driver each time, random pauses, from no worker at all, on the newest Ray."""
-    image = scaled.NEW_RAY
+    image = ray.NEW_IMAGE
     cluster.apply(scaled.ray_cluster(OURS, image=image, idle_seconds=1), namespace)
     rays = scaled.ray_cluster(
         RAYS,

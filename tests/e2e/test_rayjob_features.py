@@ -12,7 +12,7 @@ from tests.support import kills, operators, ray, rayjobs
 pytestmark = [pytest.mark.full, pytest.mark.usefixtures("operator")]
 MINUTE = timedelta(minutes=1)
 MODES = ["K8sJobMode", "HTTPMode", "SidecarMode"]
-NEW_RAY = "rayproject/ray:2.60.0"
+NEW_RAY = ray.NEW_IMAGE
 QUOTING = {
     "and": "echo a && echo b",
     "pipe": "printf 'x\\ny\\n' | wc -l",

@@ -85,9 +85,10 @@ def test_no_request_fails_through_changes(
     cluster, service = operator.cluster, f"{serve.NAME}-serve-svc"
     # Two CPUs carry the larger load only if those that answer come before those that start.
     share = "700m" if fast > 20 else "100m"
+    image = ray.NEW_IMAGE if fast > 20 else ray.IMAGE
     cluster.apply(serve.code(), namespace)
     began = time.monotonic()
-    config = serve.cluster_config("1", cpu=share)
+    config = serve.cluster_config("1", cpu=share, image=image)
     given = serve.ray_service(rayClusterConfig=config, rayClusterDeletionDelaySeconds=25)
     cluster.apply(given, namespace)
     serve.wait_condition(cluster, namespace, "Ready")
@@ -102,7 +103,9 @@ def test_no_request_fails_through_changes(
             print("in place", serve.summary(load.wait(3)))
 
             old, began = serve.active(cluster, namespace), time.monotonic()
-            serve.change(cluster, namespace, rayClusterConfig=serve.cluster_config("2"))
+            serve.change(
+                cluster, namespace, rayClusterConfig=serve.cluster_config("2", image=image)
+            )
             serve.wait_condition(cluster, namespace, "UpgradeInProgress", "True", within=SOON)
             new = serve.wait_serving(cluster, namespace)
             print(f"upgraded after {time.monotonic() - began:.1f} s")

@@ -14,7 +14,7 @@ from tests.support import kills, operators, ray, redis, serve
 
 pytestmark = [pytest.mark.full, pytest.mark.usefixtures("operator")]
 MINUTE = timedelta(minutes=1)
-NEW_RAY = "rayproject/ray:2.60.0"
+NEW_RAY = ray.NEW_IMAGE
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("ray-service.*.yaml"))
 SERVICES = {"ray-service.custom-serve-service.yaml": "custom-ray-serve-service"}
 PORTS = {"ray-service.different-port.yaml": 9000, "ray-service.custom-serve-service.yaml": 80}

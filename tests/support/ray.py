@@ -13,6 +13,7 @@ from typing import Any
 from tests.support import cluster as clusters
 
 IMAGE = os.environ.get("RAY_IMAGE", "rayproject/ray:2.46.0")
+NEW_IMAGE = "rayproject/ray:2.60.0"
 RESOURCES = {
     "requests": {"cpu": "100m", "memory": "256Mi"},
     "limits": {"cpu": "1", "memory": "2Gi"},

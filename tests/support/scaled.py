@@ -14,7 +14,6 @@ from tests.support import cluster as clusters
 from tests.support import ray
 
 NAME = "scaled"
-NEW_RAY = "rayproject/ray:2.60.0"
 MINUTE = timedelta(minutes=1)
 BURST = """
 import os, ray, sys, time

@@ -90,6 +90,7 @@ def cluster_config(
             *container["env"],
             {"name": "PYTHONPATH", "value": "/code"},
             {"name": "CLUSTER_VERSION", "value": version},
+            {"name": "RAY_SERVE_THROUGHPUT_OPTIMIZED", "value": "1"},
         ]
         container["volumeMounts"] = [{"name": "code", "mountPath": "/code"}]
         pod["volumes"] = [{"name": "code", "configMap": {"name": CODE}}]
