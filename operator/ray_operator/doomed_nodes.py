@@ -48,6 +48,8 @@ def node(data: bytes | msgspec.Raw) -> records.Node:
 class DoomedNodes(informers.ListWatch[records.Node]):
     """Keep the nodes that go; `changed` is told of the owners of Pods on them."""
 
+    forbidden_pause_seconds = 300.0
+
     def __init__(
         self,
         client: kube.Kube,

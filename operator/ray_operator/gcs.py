@@ -97,6 +97,7 @@ class Gcs:
             if not each.config.ray_namespace.startswith(INTERNAL_NAMESPACE)
         ]
         return scaling_records.Drivers(
+            at=datetime.now(UTC),
             count=sum(not each.is_dead for each in jobs),
             last_ended_ms=max((each.end_time for each in jobs if each.is_dead), default=0),
         )

@@ -58,6 +58,9 @@ def is_newer(version: str, than: str) -> bool:
 class ListWatch(ABC, Generic[V]):
     """List and watch one resource, and hand on what comes."""
 
+    forbidden_pause_seconds = 0.0
+    """Before another attempt, where it isn't essential."""
+
     def __init__(
         self,
         client: kube.Kube,
@@ -110,6 +113,8 @@ class ListWatch(ABC, Generic[V]):
             except errors.KubeError as error:
                 _log.warning("watch of %s: %s", self.resource.plural, error)
                 self._version = "" if isinstance(error, errors.Invalid) else self._version
+                if isinstance(error, errors.Forbidden):
+                    await asyncio.sleep(self.forbidden_pause_seconds)
             if time.monotonic() - started < RETRY_SECONDS:  # whatever ended it so soon
                 await asyncio.sleep(RETRY_SECONDS)
 

@@ -12,7 +12,7 @@ import multiprocessing
 from ray_operator import errors, metrics
 from ray_operator.autoscaler import scale_up
 
-HEAVY = 20_000
+HEAVY = 1_000
 """Size of a problem that takes longer than the other clusters should wait, some 20 ms."""
 
 
@@ -39,15 +39,17 @@ class Packers:
             self._process.shutdown(wait=False, cancel_futures=True)
             self._process = None
 
-    async def _solve_elsewhere(self, problem: scale_up.Problem) -> scale_up.Solution:
+    def _submit(self, problem: scale_up.Problem) -> concurrent.futures.Future[scale_up.Solution]:
+        """Hand the problem to the process; to start that takes its time."""
         if self._process is None:
             self._process = concurrent.futures.ProcessPoolExecutor(
                 max_workers=1, mp_context=multiprocessing.get_context("spawn")
             )
+        return self._process.submit(scale_up.solve, problem)
+
+    async def _solve_elsewhere(self, problem: scale_up.Problem) -> scale_up.Solution:
         try:
-            # The first one starts the process, which takes its time.
-            found = await asyncio.to_thread(self._process.submit, scale_up.solve, problem)
-            return await asyncio.wrap_future(found)
+            return await asyncio.wrap_future(await asyncio.to_thread(self._submit, problem))
         except concurrent.futures.BrokenExecutor as error:
             self._process = None
             raise errors.Unreachable(f"the packing process ended: {error}") from error

@@ -64,10 +64,13 @@ class Scaler(Protocol):
         key: records.Key,
         client: gcs.Gcs,
         state: ray_records.ResourceState,
-        drivers: scaling_records.Drivers,
+        drivers: scaling_records.Drivers | None,
         /,
     ) -> timedelta:
-        """Act on an answer; return when to ask again. Raises `RayError`."""
+        """Act on an answer; return when to ask again."""
+
+    def forget(self, key: records.Key, /) -> None:
+        """Drop what is remembered of a cluster that isn't scaled, or not any more."""
 
     def miss(self, key: records.Key, error: str, /) -> None:
         """Take in that there was no answer."""
@@ -93,6 +96,8 @@ class Pollers:
 
     def ask(self, key: records.Key, inquiry: ray_records.Inquiry | None) -> None:
         """Take in what a cluster wants from now on; never waits."""
+        if inquiry is None or not inquiry.is_scaled:
+            self._scaler.forget(key)
         poll = self._polls.get(key)
         if inquiry is None:
             if poll is not None:
@@ -103,7 +108,7 @@ class Pollers:
             poll = self._polls[key] = _Poll(inquiry)
         if poll.inquiry.head != inquiry.head:
             _stop(poll.version, poll.state)
-            poll.version = poll.state = None
+            poll.version = poll.state = poll.drivers = None
             is_same_pod = poll.inquiry.head.pod_uid == inquiry.head.pod_uid
             poll.answer = ray_records.RayAnswer(version=poll.answer.version if is_same_pod else "")
         if inquiry.drains != poll.inquiry.drains:
@@ -168,7 +173,7 @@ class Pollers:
             return None
 
     async def _follow_state(self, key: records.Key, poll: _Poll) -> None:
-        """Keep the state of Ray's nodes new, and drain those that shall leave."""
+        """Keep the state of Ray's nodes new, drain those that shall leave, and scale."""
         head, failures = poll.inquiry.head, 0
         client: gcs.Gcs | None = None
         try:
@@ -178,27 +183,42 @@ class Pollers:
                     if client is None:
                         token = await self._heads.token(key.namespace, head)
                         client = gcs.Gcs(head.host, head.gcs_port, token=token)
-                    state = await client.resource_state(within=PATIENCE)
-                    if await self._drain(client, poll, state):
-                        state = await client.resource_state(within=PATIENCE)
-                    drivers = await _drivers(client, poll)
-                    pause = await self._scale(key, client, poll, state, drivers)
-                except (errors.RayError, errors.KubeError) as error:
+                    pause = await self._look(key, client, poll)
+                except errors.NotLeading:
+                    pause = FIRST_PAUSE_SECONDS  # until the lease is renewed after all
+                except Exception as error:  # noqa: BLE001 - whatever it is, the task has to live
                     if client is not None and isinstance(error, errors.Rejected):
                         await client.close()  # the token may be another by now
                         client = None
-                    if not failures:
-                        _log.warning("%s %s/%s: Ray doesn't answer: %s", *key, error)
                     failures += 1
-                    self._said(key, poll, error=str(error))
+                    self._failed(key, poll, error, failures)
                     await _pause(_back_off(failures))
-                else:
-                    failures = 0
-                    self._said(key, poll, state=state, drivers=drivers)
-                    await _pause(pause, poll.wakeup)
+                    continue
+                failures = 0
+                await _pause(pause, poll.wakeup)
         finally:
             if client is not None:
                 await client.close()
+
+    async def _look(self, key: records.Key, client: gcs.Gcs, poll: _Poll) -> float:
+        """Ask once, and act on the answer; return when to ask again, in seconds."""
+        state = await client.resource_state(within=PATIENCE)
+        if await self._drain(client, poll, state):
+            state = await client.resource_state(within=PATIENCE)
+        drivers = await _drivers(client, poll)
+        pause = await self._scale(key, client, poll, state, drivers)
+        self._said(key, poll, state=state, drivers=drivers)
+        return pause
+
+    def _failed(self, key: records.Key, poll: _Poll, error: Exception, failures: int) -> None:
+        """Say that there is no answer; what isn't Ray's or Kubernetes' fault is ours."""
+        is_known = isinstance(error, errors.RayError | errors.KubeError)
+        text = str(error) if is_known else f"internal error: {error!r}"
+        if not is_known:
+            _log.error("%s %s/%s: internal error", *key, exc_info=error)
+        elif failures == 1:
+            _log.warning("%s %s/%s: Ray doesn't answer: %s", *key, error)
+        self._said(key, poll, error=text)
 
     async def _scale(
         self,
@@ -210,10 +230,10 @@ class Pollers:
     ) -> float:
         """Scale the cluster if it is ours to scale; return when to ask again, in seconds."""
         pause = STATE_PERIOD_SECONDS if poll.inquiry.asks_state else IDLE_PERIOD_SECONDS
-        if drivers is None or not poll.inquiry.is_scaled:
+        if not poll.inquiry.is_scaled:
             return pause
-        found = await self._scaler.look(key, client, state, drivers)
-        return min(found.total_seconds(), pause)
+        found = (await self._scaler.look(key, client, state, drivers)).total_seconds()
+        return min(found, pause) if poll.inquiry.asks_state else found
 
     def _said(
         self,
@@ -250,19 +270,27 @@ class Pollers:
             some = todo[first : first + DRAINS_AT_ONCE]
             await asyncio.gather(*(_drain(client, drain, node) for drain, node in some))
             poll.told_at.update({node.node_id: now for _, node in some})
+        known = {node.node_id for node in state.nodes}
+        poll.told_at = {each: at for each, at in poll.told_at.items() if each in known}
         return bool(todo)
 
 
 async def _drain(client: gcs.Gcs, drain: ray_records.Drain, node: ray_records.RayNode) -> None:
-    """Drain one node: at once if it is idle, else once it has finished its work."""
+    """Drain one node: at once if it is idle, else once it has finished its work.
+
+    One that can't be told, its raylet being unreachable for instance, is told again later.
+    """
     why = f"Pod {drain.pod.name} is to be removed"
-    if node.status is ray_records.NodeStatus.IDLE:
-        refused = await client.drain(node.node_id, reason=gcs.Reason.IDLE, message=why)
-        if refused is None:
-            return
-    await client.drain(
-        node.node_id, reason=gcs.Reason.PREEMPTION, message=why, deadline=drain.until
-    )
+    try:
+        if node.status is ray_records.NodeStatus.IDLE:
+            refused = await client.drain(node.node_id, reason=gcs.Reason.IDLE, message=why)
+            if refused is None:
+                return
+        await client.drain(
+            node.node_id, reason=gcs.Reason.PREEMPTION, message=why, deadline=drain.until
+        )
+    except errors.RayError as error:
+        _log.warning("Pod %s/%s: not drained: %s", drain.pod.namespace, drain.pod.name, error)
 
 
 def _facts(
@@ -277,12 +305,17 @@ def _facts(
 
 
 async def _drivers(client: gcs.Gcs, poll: _Poll) -> scaling_records.Drivers | None:
-    """Count the drivers, now and then, where somebody wants to know."""
+    """Count the drivers, now and then, where somebody wants to know; None while nobody knows."""
     if not (poll.inquiry.is_scaled or poll.inquiry.asks_drivers):
         return None
     now = time.monotonic()
     if poll.drivers is None or now - poll.drivers_at > DRIVERS_PERIOD_SECONDS:
-        poll.drivers, poll.drivers_at = await client.drivers(), now
+        poll.drivers_at = now
+        try:
+            poll.drivers = await client.drivers()
+        except errors.RayError as error:
+            poll.drivers = None
+            _log.debug("drivers: %s", error)
     return poll.drivers
 
 

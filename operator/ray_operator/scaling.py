@@ -9,8 +9,9 @@ whatever is cut off in between is finished at the next look, by whoever leads th
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -74,6 +75,7 @@ class Scaler:
         self._may_write = may_write
         self._cases: dict[records.Key, scaling_case.Case] = {}
         self._packers = packers.Packers()
+        self._measured: dict[records.Key, set[str]] = {}
 
     def standing(self, key: records.Key) -> scaling_records.Standing | None:
         """Return what is to be said of the cluster's scaling; None while there is nothing."""
@@ -82,18 +84,33 @@ class Scaler:
 
     def forget(self, key: records.Key) -> None:
         """Drop what is remembered of a cluster."""
-        case = self._cases.pop(key, None)
-        for each in case.standing.groups if case else ():
-            for state in _STATES:
-                metrics.scaled_replicas.remove(key.namespace, key.name, each.group, state)
+        if self._cases.pop(key, None) is not None:
+            self._measure(key, scaling_records.Standing())
 
     def close(self) -> None:
         """Forget all; what happens meanwhile is another leader's."""
-        self._cases.clear()
+        for key in list(self._cases):
+            self.forget(key)
         self._packers.close()
+
+    def _measure(self, key: records.Key, standing: scaling_records.Standing) -> None:
+        """Say in the metrics how the groups stand; those that are gone say nothing."""
+        groups = {each.group: each for each in standing.groups}
+        for gone in self._measured.pop(key, set()) - groups.keys():
+            for state in _STATES:
+                metrics.scaled_replicas.remove(key.namespace, key.name, gone, state)
+        if not groups:
+            return
+        self._measured[key] = set(groups)
+        for name, each in groups.items():
+            for state in _STATES:
+                gauge = metrics.scaled_replicas.labels(key.namespace, key.name, name, state)
+                gauge.set(getattr(each, state))
 
     def miss(self, key: records.Key, error: str) -> None:
         """Take in that the GCS gave no answer: nothing is decided until it does."""
+        if self._own.get(key) is None:
+            return
         case = self._cases.setdefault(key, scaling_case.Case())
         case.remembered = memory.failed(case.remembered)
         case.misses += 1
@@ -107,19 +124,15 @@ class Scaler:
         key: records.Key,
         client: gcs.Gcs,
         state: ray_records.ResourceState,
-        drivers: scaling_records.Drivers,
+        drivers: scaling_records.Drivers | None,
     ) -> timedelta:
-        """Scale the cluster by what its GCS says; return when to look again.
-
-        Raises:
-            RayError: a call of the GCS failed; the next look goes on from there.
-        """
-        case = self._cases.setdefault(key, scaling_case.Case())
+        """Scale the cluster by what its GCS says; return when to look again."""
         data = self._own.get(key)
         if data is None:
             return decide.Pace.QUIET
+        case = self._cases.setdefault(key, scaling_case.Case())
         if case.is_asleep(data, state, drivers):
-            return decide.Pace.SLEEPY
+            return case.pace
         case.misses = 0
         cluster = case.read(data)
         now = datetime.now(UTC)
@@ -128,7 +141,8 @@ class Scaler:
             for pod in self._pods.owned_by(key)
             if pod.owner is not None and pod.owner.uid == cluster.metadata.uid
         ]
-        await self._keep_constraint(client, case, state)
+        with _aside(key):
+            await self._keep_constraint(client, case, state)
         wanted = demand.normalised(state.demand)
         await _breathe(pods)
         asked = case.question(cluster, pods, state, now=now, demand=wanted, drivers=drivers)
@@ -142,9 +156,10 @@ class Scaler:
         done = news.events(decision, gone) if is_done else []
         for each in done:
             metrics.scalings.labels("up" if each.reason == news.UP else "down").inc()
-        await self._report(client, case, decision, asked.cluster, now)
+        with _aside(key):
+            await self._report(client, case, decision, asked.cluster, now)
         await self._tell(key, case, cluster, decision, done, now=now)
-        case.is_calm = decision.look_after == decide.Pace.SLEEPY
+        case.is_calm = decision.is_calm
         return decision.look_after
 
     async def _keep_constraint(
@@ -179,20 +194,16 @@ class Scaler:
             if not removal.drains:
                 gone.append(removal)
                 continue
+            if removal.is_broken:
+                await _end_rest(client, removal, refused, now)
+                continue
             answers = await asyncio.gather(
-                *(
-                    client.drain(each.node_id, reason=gcs.Reason.IDLE, message=removal.why)
-                    for each in removal.workers
-                )
+                *(_let_go(client, each, removal.why) for each in removal.workers)
             )
-            late = [
-                each for each, why in zip(removal.workers, answers, strict=True) if why is not None
-            ]
+            late = list(itertools.compress(removal.workers, answers))
             refused.update({each.pod: now for each in late})
             if not late:
                 gone.append(removal)
-            elif len(late) < len(removal.workers):
-                await _drain_rest(client, late)
         fresh = {name: at for name, at in refused.items() if now - at < scale_down.REFUSED_FOR}
         case.remembered = dataclasses.replace(case.remembered, refused=fresh)
         return gone
@@ -263,7 +274,7 @@ class Scaler:
         is_late = case.told_at is None or now - case.told_at > IDLE_TOLD_AFTER
         if news.is_news(before, after) or (after != before and is_late):
             case.standing, case.told_at = after, now
-            _measure(key, after)
+            self._measure(key, after)
             self._changed(key)
         metadata = cluster.metadata
         about = events.regarding(
@@ -279,12 +290,22 @@ class Scaler:
     ) -> list[actions.Event]:
         """Return the events of requests that no group could ever hold: one an hour of each."""
         found = []
+        standing = case.infeasible.items()
+        case.infeasible = {text: at for text, at in standing if now - at <= TOLD_AFTER}
         for each in decision.unmet:
-            at = case.infeasible.get(each.request)
-            if each.is_infeasible and (at is None or now - at > TOLD_AFTER):
+            if each.is_infeasible and each.request not in case.infeasible:
                 case.infeasible[each.request] = now
                 found.append(news.infeasible(each))
         return found
+
+
+@contextlib.contextmanager
+def _aside(key: records.Key) -> Iterator[None]:
+    """Go on without what is not essential; it comes with the next look."""
+    try:
+        yield
+    except errors.RayError as error:
+        _log.info("%s %s/%s: %s", *key, error)
 
 
 async def _breathe(pods: Sequence[records.Pod]) -> None:
@@ -293,15 +314,24 @@ async def _breathe(pods: Sequence[records.Pod]) -> None:
         await asyncio.sleep(0)
 
 
-async def _drain_rest(client: gcs.Gcs, late: Sequence[model.Worker]) -> None:
-    """End a replica that has lost some of its hosts: what just came may finish first."""
-    message = "other hosts of its replica have left"
-    for each in late:
-        await client.drain(each.node_id, reason=gcs.Reason.PREEMPTION, message=message)
+async def _let_go(client: gcs.Gcs, worker: model.Worker, why: str) -> str | None:
+    """Have Ray let an idle node go; return why it doesn't, None when it does."""
+    try:
+        return await client.drain(worker.node_id, reason=gcs.Reason.IDLE, message=why)
+    except errors.RayError as error:
+        return str(error)
 
 
-def _measure(key: records.Key, standing: scaling_records.Standing) -> None:
-    for each in standing.groups:
-        for state in _STATES:
-            gauge = metrics.scaled_replicas.labels(key.namespace, key.name, each.group, state)
-            gauge.set(getattr(each, state))
+async def _end_rest(
+    client: gcs.Gcs, removal: scale_down.Removal, refused: dict[str, datetime], now: datetime
+) -> None:
+    """Let what is left of a replica finish; it is told now and then."""
+    until = now + scale_down.BROKEN_FOR
+    for each in removal.workers:
+        if each.state is not model.State.RUNNING or each.pod in refused:
+            continue
+        refused[each.pod] = now
+        with contextlib.suppress(errors.RayError):
+            await client.drain(
+                each.node_id, reason=gcs.Reason.PREEMPTION, message=removal.why, deadline=until
+            )

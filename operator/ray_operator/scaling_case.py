@@ -22,7 +22,7 @@ class Case:
     Attributes:
         prints: of the groups' templates, by name.
         misses: looks in a row that got no answer.
-        is_calm: there was nothing to decide, and no worker, at the last look.
+        is_calm: at the last look there was nothing to decide, and nothing to wait for.
         infeasible: requests that were told of as such, and when.
     """
 
@@ -41,11 +41,16 @@ class Case:
     infeasible: dict[str, datetime] = field(default_factory=dict)
     told_at: datetime | None = None
 
+    @property
+    def pace(self) -> timedelta:
+        """How soon to look again while nothing goes on."""
+        return self.wanted.interval or decide.Pace.SLEEPY
+
     def is_asleep(
         self,
         data: bytes,
         state: ray_records.ResourceState,
-        drivers: scaling_records.Drivers,
+        drivers: scaling_records.Drivers | None,
     ) -> bool:
         """Tell whether nothing goes on, as at the last look, so that there is nothing to decide.
 
@@ -54,7 +59,8 @@ class Case:
         before = self.remembered
         is_same_life = state.session == before.session and state.version > before.version
         is_same = self.is_calm and data is self.data and is_same_life
-        if not is_same or drivers.count or state.demand or self.misses:
+        is_quiet = drivers is not None and not drivers.count and not state.demand
+        if not is_same or not is_quiet or self.misses:
             return False
         self.remembered = replace(before, version=state.version, looks=before.looks + 1)
         return True
@@ -84,30 +90,25 @@ class Case:
         *,
         now: datetime,
         demand: needs.Demand,
-        drivers: scaling_records.Drivers,
+        drivers: scaling_records.Drivers | None,
     ) -> decide.Question:
         """Return what there is to decide on, and take in whose answer it is."""
         if self.outline is None:
-            self.outline = survey.outline(cluster, known=self._known())
+            known = self.remembered.known
+            self.outline = survey.outline(cluster, templates=self.prints, known=known)
         view = survey.filled(self.outline, pods, state)
         head = next((pod.uid for pod in pods if observed.is_head(pod) and pod.ip), "")
         longest = max((group.idle_timeout for group in view.groups), default=timedelta())
         after = memory.look(self.remembered, state, head=head, idle_timeout=longest, now=now)
-        learnt = survey.learnt(view, self.prints)
+        if (after.session, after.head) != (self.remembered.session, self.remembered.head):
+            self.reported = self.configured = None
+        learnt = survey.learnt(view)
         if not learnt.items() <= after.known.items():
             after, self.outline = replace(after, known={**after.known, **learnt}), None
         self.remembered = after
         return decide.Question(
             cluster=view,
             demand=demand,
-            has_drivers=drivers.count > 0,
+            has_drivers=drivers is None or drivers.count > 0,
             options=self.wanted,
         )
-
-    def _known(self) -> survey.Known:
-        """Return what nodes have of those groups that are as they were."""
-        return {
-            group: total
-            for group, (print_, total) in self.remembered.known.items()
-            if self.prints.get(group) == print_
-        }

@@ -156,7 +156,8 @@ class GroupConfig(msgspec.Struct, frozen=True):
 
 
 class Drivers(msgspec.Struct, frozen=True):
-    """How many drivers are connected, and when the last one left, in milliseconds; 0 for none."""
+    """How many drivers are connected as of `at`; when the last left, in ms since 1970, or 0."""
 
+    at: datetime
     count: int
     last_ended_ms: int = 0

@@ -24,6 +24,8 @@ class FakeGcs:
         self.drivers = 0
         self.refuses_idle = False
         self.is_old = False
+        self.refused = 0
+        self.fails: set[str] = set()
         self.drained: list[tuple[bytes, int, int]] = []
         self.asked: list[bytes] = []
         self.tokens: set[object] = set()
@@ -60,6 +62,7 @@ class FakeGcs:
 
     async def _configure(self, body: bytes, context: Any) -> pb.ReportClusterConfigReply:
         if self.is_old:
+            self.refused += 1
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
         self.configs.append(pb.ReportClusterConfigRequest.FromString(body).cluster_config)
         return pb.ReportClusterConfigReply()
@@ -76,26 +79,32 @@ class FakeGcs:
         users = [jobs_pb2.JobTableData() for _ in range(self.drivers)]
         return jobs_pb2.GetAllJobInfoReply(job_info_list=[internal, *users])
 
+    def _method(self, name: str, answer: Callable[..., Any]) -> Any:
+        async def answered(body: bytes, context: Any) -> Any:
+            if name in self.fails:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "no raylet")
+            return await answer(body, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            answered, response_serializer=lambda reply: reply.SerializeToString()
+        )
+
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
         """Return what a server needs to answer."""
         scaling = {
-            "GetClusterResourceState": _method(self._state),
-            "DrainNode": _method(self._drain),
-            "ReportAutoscalingState": _method(self._report),
-            "ReportClusterConfig": _method(self._configure),
-            "RequestClusterResourceConstraint": _method(self._constrain),
+            "GetClusterResourceState": self._method("GetClusterResourceState", self._state),
+            "DrainNode": self._method("DrainNode", self._drain),
+            "ReportAutoscalingState": self._method("ReportAutoscalingState", self._report),
+            "ReportClusterConfig": self._method("ReportClusterConfig", self._configure),
+            "RequestClusterResourceConstraint": self._method(
+                "RequestClusterResourceConstraint", self._constrain
+            ),
         }
-        jobs = {"GetAllJobInfo": _method(self._jobs)}
+        jobs = {"GetAllJobInfo": self._method("GetAllJobInfo", self._jobs)}
         return (
             grpc.method_handlers_generic_handler(gcs.SERVICE, scaling),
             grpc.method_handlers_generic_handler(gcs.JOBS, jobs),
         )
-
-
-def _method(answer: Callable[..., Any]) -> Any:
-    return grpc.unary_unary_rpc_method_handler(
-        answer, response_serializer=lambda reply: reply.SerializeToString()
-    )
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ A small server here answers like a GCS; that a GCS answers so is for the end-to-
 """
 
 import asyncio
+import types
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, cast
@@ -59,7 +60,7 @@ class Asking:
                 credentials.Credentials(server="https://nowhere", token="ours"),
                 connect=Dashboard(failures=dashboard_failures).connect,
             ),
-            scaler=cast("pollers.Scaler", None),
+            scaler=cast("pollers.Scaler", types.SimpleNamespace(forget=lambda _: None)),
             changed=self.changed.put_nowait,
             may_write=lambda: may_write,
         )

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import msgspec
+import prometheus_client
 import pytest
 
 from ray_operator import (
@@ -25,7 +26,7 @@ from ray_operator import (
     scaling,
     scaling_records,
 )
-from ray_operator.autoscaler import scale_down
+from ray_operator.autoscaler import explain, scale_down
 from ray_operator.protos import autoscaler_pb2 as pb
 from tests.support import fake_gcs
 from tests.unit import builders
@@ -33,6 +34,7 @@ from tests.unit import builders
 KEY = records.Key("RayCluster", "ns1", "demo")
 HEAD = builders.pod("head", annotations={names.AUTOSCALER_ANNOTATION: "operator"})
 IDLE_MS = 60_000
+NO_DRIVERS = scaling_records.Drivers(builders.NOW, 0)
 
 
 class Api:
@@ -116,7 +118,7 @@ class Scaled:
     async def look(self, times: int = 1) -> None:
         for _ in range(times):
             state = await self.client.resource_state()
-            await self.scaler.look(KEY, self.client, state, scaling_records.Drivers(0))
+            await self.scaler.look(KEY, self.client, state, NO_DRIVERS)
 
     def want(self, count: int, **amounts: float) -> None:
         request = pb.ResourceRequest(resources_bundle=amounts)
@@ -128,7 +130,7 @@ class Scaled:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks follow each other sooner here than a second."""
-    monkeypatch.setattr(scale_down, "BETWEEN", timedelta())
+    monkeypatch.setattr(scale_down, "SURELY", timedelta())
 
 
 @pytest.fixture
@@ -221,7 +223,8 @@ async def test_an_older_ray_is_asked_once(server: fake_gcs.FakeGcs) -> None:
     server.is_old = True
     scaled = Scaled(server)
     await scaled.look(3)
-    assert server.configs == []
+    assert server.refused == 1
+    assert len(server.reports) > 0
 
 
 async def test_what_nothing_can_hold_is_told_once(server: fake_gcs.FakeGcs) -> None:
@@ -256,10 +259,38 @@ async def test_a_large_problem_holds_up_nobody(server: fake_gcs.FakeGcs) -> None
     gc.collect()
     gc.freeze()  # what other tests have left takes its time, too
     ticking = asyncio.create_task(clock())
-    await scaled.scaler.look(KEY, scaled.client, state, scaling_records.Drivers(0))
+    await scaled.scaler.look(KEY, scaled.client, state, NO_DRIVERS)
     ticking.cancel()
     gc.unfreeze()
-    scaled.scaler.close()
     standing = scaled.scaler.standing(KEY)
-    assert standing is None  # closed
+    assert standing is not None
+    assert sum(each.count for each in standing.unmet) == explain.MOST
+    scaled.scaler.close()
     assert max(held) < 0.05
+
+
+async def test_what_is_not_essential_keeps_nothing_back(server: fake_gcs.FakeGcs) -> None:
+    scaled = Scaled(server)
+    server.fails.add("ReportAutoscalingState")
+    scaled.want(1, CPU=1)
+    await scaled.look()
+    assert scaled.api.changed() == {"replicas": 1}
+    assert scaled.api.events == ["ScaledUp"]
+
+
+async def test_a_node_that_cannot_be_told_stays(server: fake_gcs.FakeGcs) -> None:
+    scaled = Scaled(server, "a")
+    server.fails.add("DrainNode")
+    await scaled.look(4)
+    assert scaled.api.patches == []
+
+
+async def test_metrics_of_what_is_gone_are_gone(server: fake_gcs.FakeGcs) -> None:
+    scaled = Scaled(server, "a")
+    await scaled.look()
+    labels = {"namespace": "ns1", "name": "demo", "group": "small", "state": "running"}
+    name = "ray_operator_worker_group_replicas"
+    assert prometheus_client.REGISTRY.get_sample_value(name, labels) == 1
+    scaled.scaler.forget(KEY)
+    assert prometheus_client.REGISTRY.get_sample_value(name, labels) is None
+    assert scaled.scaler.standing(KEY) is None

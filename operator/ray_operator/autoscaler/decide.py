@@ -12,7 +12,7 @@ exact.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -30,8 +30,6 @@ from ray_operator.autoscaler import (
     scale_up,
 )
 
-SURELY = timedelta(seconds=0.9)
-"""For so long something has to be so, since what a GCS says of loads may be a second old."""
 STUCK_AFTER = timedelta(seconds=120)
 """A Pod on its way that something obstructs for so long doesn't count as a node to come."""
 FAILED_FOR = timedelta(seconds=10)
@@ -62,6 +60,7 @@ class Decision:
         removals: what may go if Ray agrees.
         told: to Ray.
         look_after: when to look again.
+        is_calm: nothing goes on, and nothing is to be waited for.
     """
 
     launches: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -71,6 +70,7 @@ class Decision:
     unmet: tuple[scaling_records.Unmet, ...] = ()
     told: scaling_records.Report = dataclasses.field(default_factory=scaling_records.Report)
     look_after: timedelta = Pace.QUIET
+    is_calm: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +86,12 @@ class Question:
 def problem(asked: Question, remembered: memory.Memory, now: datetime) -> scale_up.Problem:
     """Return what has to be solved before anything can be decided."""
     cluster = asked.cluster
-    stuck = {each.pod for each in _stuck(cluster, now)}
-    failing = {each.group for each in _stuck(cluster, now)} | _refused(cluster, remembered, now)
+    waiting = _stuck(cluster, now)
+    stuck = {each.pod for each in waiting}
+    templates = {group.name: group.template for group in cluster.groups}
+    # What obstructs Pods of another template needn't obstruct those to come.
+    failing = {each.group for each in waiting if each.template == templates[each.group]}
+    failing |= _refused(cluster, remembered, now)
     return scale_up.Problem(
         demand=asked.demand,
         bins=_bins(cluster, stuck),
@@ -114,7 +118,7 @@ def decide(
     cluster = asked.cluster
     stuck = _stuck(cluster, now)
     is_held = remembered.up_from is not None and now < remembered.up_from
-    launches = {} if is_held else _bounded(asked, solution.launches)
+    launches = {} if is_held else _bounded(asked, solution.launches, stuck)
     shrinking = scale_down.plan(cluster, solution, remembered, asked.options, now)
     unmet = explain.unmet(cluster, solution, stuck)
     works = any(each.idle is None for each in cluster.workers())
@@ -142,28 +146,36 @@ def decide(
         unmet=unmet,
         told=report.report(cluster, solution, launches, stuck=stuck, owed_since=after.owed),
         look_after=_pace(asked, is_active=is_active, idle_for=now - active_at),
+        is_calm=not is_active and all(map(_is_empty, cluster.groups)),
     )
     return decision, after
 
 
+def _is_empty(group: model.Group) -> bool:
+    return not (group.workers or group.owed() or group.listed)
+
+
 def _pace(asked: Question, *, is_active: bool, idle_for: timedelta) -> timedelta:
     if asked.options.interval is not None:
-        return max(asked.options.interval, SURELY)
+        return max(asked.options.interval, scale_down.SURELY)
     if is_active or idle_for < STILL_BUSY:
         return Pace.BUSY
     is_empty = not asked.cluster.workers()
     return Pace.SLEEPY if is_empty and idle_for > QUIET_AFTER else Pace.QUIET
 
 
-def _bounded(asked: Question, launches: Mapping[str, int]) -> dict[str, int]:
+def _bounded(
+    asked: Question, launches: Mapping[str, int], stuck: Collection[model.Worker]
+) -> dict[str, int]:
     """Hold back what is too much at once; the rest follows."""
     cluster = asked.cluster
     states = [each.state for each in cluster.workers()]
-    coming = states.count(model.State.PENDING)
+    coming = states.count(model.State.PENDING) - len(stuck)
     coming += sum(group.owed() * group.hosts for group in cluster.groups)
     room = min(options.MOST_PODS, asked.options.most_launches - coming)
     if cluster.is_conservative:
         room = min(room, max(1, states.count(model.State.RUNNING)) - coming)
+    room = max(room, 0)
     found: dict[str, int] = {}
     for group in cluster.groups:
         wanted = launches.get(group.name, 0)
@@ -202,7 +214,9 @@ def _bins(cluster: model.Cluster, stuck: set[str]) -> tuple[packing.Bin, ...]:
 def _alike(one: packing.Bin) -> tuple[object, ...]:
     """Return what two nodes have in common that are as good as each other."""
     labels = frozenset(item for item in one.labels.items() if item[0] != OWN_LABEL)
-    return (one.group, frozenset(one.free.items()), frozenset(one.total.items()), labels)
+    total = amounts.lasting(one.total)
+    free = frozenset((name, one.free.get(name, 0)) for name in total)
+    return (one.group, free, frozenset(total.items()), labels)
 
 
 def _bin(worker: model.Worker) -> packing.Bin:
@@ -249,11 +263,13 @@ def _trusted(
     could = {place: free for place, free in _free(asked.cluster).items() if place[1] in kinds}
     standing = (remembered.free.get(place, (None, now)) for place in could)
     if all(
-        free == before and now - since >= SURELY
+        free == before and now - since >= scale_down.SURELY
         for free, (before, since) in zip(could.values(), standing, strict=True)
     ):
         return None
-    return frozenset(shape for shape, at in remembered.short.items() if now - at >= SURELY)
+    return frozenset(
+        shape for shape, at in remembered.short.items() if now - at >= scale_down.SURELY
+    )
 
 
 def _free_since(

@@ -12,6 +12,7 @@ from ray_operator.autoscaler import model, scale_up
 MOST = 10
 """Requests to tell of."""
 NO_GROUP = "no worker group can hold it"
+BUSY_NODE = "only a node that is there could hold it, and is busy"
 
 
 def unmet(
@@ -58,6 +59,8 @@ def _is_known(cluster: model.Cluster) -> bool:
 
 def _why(cluster: model.Cluster, names: Collection[str], obstacles: Mapping[str, str]) -> str:
     able = [group for group in cluster.groups if group.name in names]
+    if names == scale_up.PRESENT:
+        return BUSY_NODE
     if not able:
         unknown = [group.name for group in cluster.groups if not group.offers]
         if unknown:

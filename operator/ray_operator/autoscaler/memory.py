@@ -70,7 +70,7 @@ def look(
     now: datetime,
 ) -> Memory:
     """Take in whose answer it is: another life of the GCS knows little at first."""
-    is_other = before.looks and (
+    is_other = bool(before.session) and (
         state.session != before.session or head != before.head or state.version < before.version
     )
     after = replace(

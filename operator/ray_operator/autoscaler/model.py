@@ -30,8 +30,8 @@ class Worker:
     """A worker Pod.
 
     Attributes:
+        template: of which template it is, as the group says of its own.
         idle: how long its node has had no work; None while it has some, or isn't there.
-        node_ids: the Ray nodes that bear its name and live, one at most, or none.
         obstacle: why it doesn't start; empty while nothing is known to be in its way.
     """
 
@@ -46,6 +46,7 @@ class Worker:
     free: amounts.Amounts
     total: amounts.Amounts
     labels: Mapping[str, str]
+    template: str = ""
     obstacle: str = ""
     phase: str = ""
 
@@ -61,6 +62,7 @@ class Group:
         workers: its Pods, less those that are on their way out.
         listed: `workersToDelete`; `lingering` are those of them that are still there.
         offers: all the hosts of a new replica; empty when nobody knows what they would have.
+        template: what tells its template from others.
     """
 
     name: str
@@ -76,9 +78,10 @@ class Group:
     listed: tuple[str, ...]
     lingering: tuple[str, ...]
     offers: tuple[packing.Offer, ...]
+    template: str = ""
 
     def replicas(self) -> Mapping[str, Sequence[Worker]]:
-        """Return the workers of each replica; one that ended in any of its hosts is none."""
+        """Return the workers of each replica."""
         found: dict[str, list[Worker]] = {}
         for worker in self.workers:
             found.setdefault(worker.replica, []).append(worker)

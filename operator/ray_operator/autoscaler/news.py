@@ -37,8 +37,8 @@ def standing(
 
 
 def is_news(before: scaling_records.Standing, after: scaling_records.Standing) -> bool:
-    """Tell whether more has changed than who is idle, which each task does."""
-    return _without_idle(before) != _without_idle(after)
+    """Tell whether more has changed than who is idle, or what waits, as with each task."""
+    return _lasting(before) != _lasting(after)
 
 
 def infeasible(unmet: scaling_records.Unmet) -> actions.Event:
@@ -69,7 +69,7 @@ def _scaled_down(gone: Sequence[scale_down.Removal]) -> actions.Event:
     return actions.Event(type="Normal", reason=DOWN, action="Scale", message=message)
 
 
-def _without_idle(standing: scaling_records.Standing) -> object:
+def _lasting(standing: scaling_records.Standing) -> object:
     scales = [(each.group, each.desired, each.pending, each.running) for each in standing.groups]
-    unmet = [(each.request, each.why) for each in standing.unmet]
+    unmet = sorted((each.request, each.why) for each in standing.unmet if each.is_infeasible)
     return (scales, unmet, standing.decision, standing.decided_at, standing.trouble)

@@ -93,9 +93,10 @@ class Packing:
         self._conserves_gpus = conserves_gpus
         self._order = {source.group: index for index, source in enumerate(self.sources)}
 
-    def copy(self) -> "Packing":
-        """Return another one that may go its own way."""
-        twin = Packing(self.bins, self.sources, conserves_gpus=self._conserves_gpus)
+    def copy(self, more: Iterable[Bin] = ()) -> "Packing":
+        """Return another one that may go its own way, with some more nodes."""
+        bins = (*self.bins, *more)
+        twin = Packing(bins, self.sources, conserves_gpus=self._conserves_gpus)
         twin.launches, twin.needed = dict(self.launches), set(self.needed)
         return twin
 

@@ -28,7 +28,7 @@ def operations(
     for group in groups:
         left = gone.get(group.name, ())
         present = min(max(group.desired, group.count()), group.maximum)
-        target = max(0, present + launches.get(group.name, 0) - len(left))
+        target = max(group.minimum, present + launches.get(group.name, 0) - len(left))
         listed = [*group.lingering, *(pod for replica in left for pod in replica)]
         # What the bounds do anyway isn't written.
         replicas = group.stored if target == group.desired else target

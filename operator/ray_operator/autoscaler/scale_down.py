@@ -10,10 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ray_operator.autoscaler import demand, memory, model, options, packing, scale_up
+from ray_operator.autoscaler import memory, model, options, packing, scale_up
 
-BETWEEN = timedelta(seconds=0.9)
-"""Two looks that agree."""
+SURELY = timedelta(seconds=0.9)
+"""For so long something has to be so, since what a GCS says of loads may be a second old."""
+BROKEN_FOR = timedelta(seconds=60)
+"""What still runs on a replica that has lost a host may finish, for so long."""
 LOOKS = 3
 """In a row that got an answer."""
 LEAST_AT_ONCE = 10
@@ -25,12 +27,18 @@ REFUSED_FOR = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """A replica that may go; its nodes have to be drained first if `drains`."""
+    """A replica that may go.
+
+    Attributes:
+        drains: Ray has to let its nodes go first.
+        is_broken: it has lost a host, so what is left of it shall finish, and goes later.
+    """
 
     group: str
     workers: tuple[model.Worker, ...]
     why: str
     drains: bool
+    is_broken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,31 +71,50 @@ def plan(
     pending = {each.pod for each in workers if each.state is model.State.PENDING and not is_held}
     unneeded = memory.since(remembered.unneeded, pending - solution.needed, now)
     for group in cluster.groups:
-        spare = group.count() - group.minimum
-        gone, idle = [], []
+        gone: list[Removal] = []
+        going: list[Removal] = []
+        idle: list[Sequence[model.Worker]] = []
         for name, replica in group.replicas().items():
-            if all(each.pod in dead and now - dead[each.pod] >= DEAD_FOR for each in replica):
-                gone.append(_removal(group, replica, "its Ray node ended", drains=False))
+            if lost := [each for each in replica if each.pod in dead]:
+                gone += _broken(group, replica, min(now - dead[each.pod] for each in lost), lost)
             elif _is_unneeded(group, replica, unneeded, wanted, now):
-                gone.append(_removal(group, replica, "nothing asks for it any more", drains=False))
+                why = "nothing asks for it any more"
+                going.append(_removal(group, replica, why, drains=False))
             elif _is_idle(group, replica, solution.needed):
                 place = f"{group.name}/{name}"
                 removable.add(place)
-                if now - remembered.removable.get(place, now) >= BETWEEN:
+                since = now - remembered.removable.get(place, now)
+                if since >= SURELY and not _is_refused(replica, remembered.refused, now):
                     idle.append(replica)
         if is_held or remembered.looks < LOOKS or _could_serve(group, solution):
             idle = []
-        idle = [each for each in idle if not _is_refused(each, remembered.refused, now)]
         idle.sort(key=lambda replica: -_idle(replica).total_seconds())
         most = max(LEAST_AT_ONCE, int(SHARE_AT_ONCE * group.count()))
-        gone += [_removal(group, each, _told(group, each), drains=True) for each in idle[:most]]
-        removals += gone[: max(spare, 0)]
+        going += [_removal(group, each, _told(group, each), drains=True) for each in idle[:most]]
+        living = group.count() - len({each.replica for each in group.workers if each.pod in dead})
+        removals += [*gone, *going[: max(living - group.minimum, 0)]]
     return Shrinking(
         removals=tuple(removals),
         removable=memory.since(remembered.removable, removable, now),
         unneeded=unneeded,
         dead=dead,
     )
+
+
+def _broken(
+    group: model.Group,
+    replica: Sequence[model.Worker],
+    dead_for: timedelta,
+    lost: Sequence[model.Worker],
+) -> list[Removal]:
+    """Give up a replica whose Ray nodes ended; what is left of it has time to finish."""
+    is_whole = len(lost) == len(replica)
+    if dead_for < DEAD_FOR:
+        return []
+    why = "its Ray node ended" if is_whole else "it has lost a host"
+    if is_whole or dead_for >= BROKEN_FOR:
+        return [_removal(group, replica, why, drains=False)]
+    return [Removal(group=group.name, workers=tuple(replica), why=why, drains=True, is_broken=True)]
 
 
 def _removal(
@@ -132,9 +159,11 @@ def _could_serve(group: model.Group, solution: scale_up.Solution) -> bool:
         packing.Bin(group.name, each.total, each.total, each.labels, number=1)
         for each in group.offers
     ]
-    waiting: demand.Counted = solution.left or solution.shortage
-    one = tuple((shape, 1) for shape, _ in waiting)
-    return bool(one) and packing.Packing(offers, ()).place(one) != one
+    waiting = {shape for shape, _ in (*solution.left, *solution.shortage)}
+    waiting |= {shape for shape, _ in solution.left_constraint}
+    waiting |= {shape for gang in solution.left_gangs for shape, _ in gang.alternatives[0]}
+    # Each by itself: of several, the first would take the node.
+    return any(packing.Packing(offers, ()).place(((shape, 1),)) == () for shape in waiting)
 
 
 def _idle(replica: Sequence[model.Worker]) -> timedelta:

@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from ray_operator.autoscaler import demand as needs
 from ray_operator.autoscaler import packing
 
+PRESENT = ("",)
+"""No group, but a node that is there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What is asked for, and what there is to serve it.
 
     Attributes:
-        bins: nodes that are there or on their way.
+        bins: nodes that are there or on their way, the head among them.
         stuck: nodes that should be on their way and aren't getting anywhere: the last resort.
         trusted: plain requests for which to act now if they find no room; None means all.
     """
@@ -31,7 +34,7 @@ class Problem:
     conserves_gpus: bool = True
 
     def size(self) -> int:
-        """Tell about how much work it is: a thousand or so are a millisecond."""
+        """Tell about how much work it is: fifty or so are a millisecond."""
         shapes = len(self.demand.requests) + len(self.demand.constraint) + len(self.demand.gangs)
         return shapes * (len(self.bins) + len(self.sources) + 1)
 
@@ -46,7 +49,7 @@ class Solution:
         shortage: plain requests for which the nodes that are there have no room.
         left: those of them that no group brings a node for.
         left_gangs, left_constraint: as a whole, since they are worth nothing in parts.
-        able: for each of what is left, the groups that would do if they could grow.
+        able: for each of what is left, the groups that would do if they could grow, or `PRESENT`.
     """
 
     launches: Mapping[str, int] = field(default_factory=dict)
@@ -64,11 +67,13 @@ def solve(problem: Problem) -> Solution:
     left_constraint = _hold(found, problem)
     left_gangs = []
     for gang in problem.demand.gangs:
-        placed = _place_gang(found, gang)
-        if placed is None:
-            left_gangs.append(gang)
-        else:
+        if placed := _place_gang(found, gang):
             found = placed
+            continue
+        left_gangs.append(gang)
+        # What is there of its nodes, or stuck on the way, is needed all the same.
+        if last := _place_gang(found.copy(problem.stuck), gang):
+            found.needed |= last.needed
     shortage = found.place(problem.demand.requests)
     trusted = problem.trusted
     now = tuple(each for each in shortage if trusted is None or each[0] in trusted)
@@ -84,7 +89,10 @@ def solve(problem: Problem) -> Solution:
         left_gangs=tuple(left_gangs),
         left_constraint=left_constraint,
         able={
-            **{shape: _able(problem, ((shape, 1),)) for shape, _ in left},
+            **{
+                shape: _able(problem, ((shape, 1),)) or _present(problem, shape)
+                for shape, _ in left
+            },
             **{gang: _able(problem, gang.alternatives[0]) for gang in left_gangs},
             **({left_constraint: _able(problem, left_constraint)} if left_constraint else {}),
         },
@@ -92,7 +100,10 @@ def solve(problem: Problem) -> Solution:
 
 
 def _able(problem: Problem, wanted: needs.Counted) -> tuple[str, ...]:
-    """Return the groups each of which could hold it all; if none can, those that can together."""
+    """Return the groups each of which could hold it all; if none can, those that can together.
+
+    A node that is there, the head for instance, may be the only one that can.
+    """
     room = sum(count for _, count in wanted)
     sources = [each._replace(room=room) for each in problem.sources if each.offers]
     single = [each.group for each in sources if not packing.Packing((), [each]).grow(wanted)]
@@ -100,6 +111,15 @@ def _able(problem: Problem, wanted: needs.Counted) -> tuple[str, ...]:
         return tuple(single)
     together = packing.Packing((), sources)
     return tuple(together.launches) if not together.grow(wanted) else ()
+
+
+def _present(problem: Problem, shape: needs.Shape) -> tuple[str, ...]:
+    """Return `PRESENT` if a node is there that could hold it, were it not for others."""
+    for each in problem.bins:
+        one = each._replace(free=each.total, members=each.members[:1], number=min(each.number, 1))
+        if not packing.Packing((one,), ()).place(((shape, 1),)):
+            return PRESENT
+    return ()
 
 
 def _hold(found: packing.Packing, problem: Problem) -> needs.Counted:
@@ -111,8 +131,11 @@ def _hold(found: packing.Packing, problem: Problem) -> needs.Counted:
         problem.sources,
         conserves_gpus=problem.conserves_gpus,
     )
+    last = whole.copy(problem.stuck)
     left = whole.grow(whole.place(problem.demand.constraint))
     if left:
+        if not last.grow(last.place(problem.demand.constraint)):
+            found.needed |= last.needed
         return left
     found.needed |= whole.needed
     found.bring(whole.launches)

@@ -21,18 +21,21 @@ IDLE_TIMEOUT = timedelta(seconds=60)
 HEAD = "head"
 """Stands for the head among the names of nodes; no Pod's name is so short."""
 
-Known = Mapping[str, Mapping[str, int]]
-"""What a node of a group has, by group, where one was seen."""
+Known = Mapping[str, tuple[str, Mapping[str, int]]]
+"""What a node of a group has, by group, where one was seen, and of which template that was."""
 
 
-def outline(given: api.RayCluster, *, known: Known) -> model.Cluster:
-    """Return what follows from the resource alone: the groups, without their workers."""
+def outline(given: api.RayCluster, *, templates: Mapping[str, str], known: Known) -> model.Cluster:
+    """Return what follows from the resource alone: the groups, without their workers.
+
+    `templates` tell those of the groups from others.
+    """
     wanted = given.spec.autoscaler_options or options.AutoscalerOptions()
     said = conditions.read(given.status.get("conditions", ()))
     refusal = conditions.find(said, vocabulary.ClusterCondition.REPLICA_FAILURE)
     return model.Cluster(
         groups=tuple(
-            _group(group, index, wanted, known.get(group.group_name))
+            _group(group, index, wanted, templates.get(group.group_name, ""), known)
             for index, group in enumerate(given.spec.worker_group_specs)
         ),
         head=None,
@@ -57,15 +60,14 @@ def filled(
     )
 
 
-def learnt(
-    view: model.Cluster, prints: Mapping[str, str]
-) -> dict[str, tuple[str, Mapping[str, int]]]:
-    """Return what nodes of each group have that run, with what the group is now."""
+def learnt(view: model.Cluster) -> dict[str, tuple[str, Mapping[str, int]]]:
+    """Return what nodes of each group have that run and are of its template."""
     found: dict[str, tuple[str, Mapping[str, int]]] = {}
     for group in view.groups:
-        one = next((each for each in group.workers if each.state is model.State.RUNNING), None)
+        like = (each for each in group.workers if each.template == group.template)
+        one = next((each for each in like if each.state is model.State.RUNNING), None)
         if one is not None:
-            found[group.name] = (prints.get(group.name, ""), amounts.lasting(one.total))
+            found[group.name] = (group.template, amounts.lasting(one.total))
     return found
 
 
@@ -82,8 +84,10 @@ def _group(
     group: api.WorkerGroupSpec,
     index: int,
     wanted: options.AutoscalerOptions,
-    known: Mapping[str, int] | None,
+    template: str,
+    known: Known,
 ) -> model.Group:
+    seen_of, total = known.get(group.group_name, ("", None))
     timeout = group.idle_timeout_seconds
     if timeout is None:
         timeout = wanted.idle_timeout_seconds
@@ -100,7 +104,8 @@ def _group(
         workers=(),
         listed=tuple(group.scale_strategy.workers_to_delete) if group.scale_strategy else (),
         lingering=(),
-        offers=capacity.offers(group, seen=known),
+        offers=capacity.offers(group, seen=total if seen_of == template else None),
+        template=template,
     )
 
 
@@ -187,6 +192,7 @@ def _worker(
         free=free,
         total=total,
         labels=labels,
+        template=pod.annotations.get(names.GROUP_HASH_ANNOTATION, ""),
         obstacle="" if node else _obstacle(pod),
     )
 

@@ -99,8 +99,15 @@ def needs_sidecar(cluster: api.RayCluster, options: settings.Settings) -> str:
         # Nothing but HTTP goes through the API server, and only the Pods have Ray's certificates.
         "--use-kubernetes-proxy": options.use_kubernetes_proxy,
         TLS_VARIABLE: _has_tls(cluster.spec),
+        # Drivers then ask for resources where only Ray's autoscaler looks.
+        f"{VARIABLE} off": _is_switched_off(cluster.spec),
     }
     return next((name for name, holds in reasons.items() if holds), "")
+
+
+def _is_switched_off(spec: api.RayClusterSpec) -> bool:
+    switch = groups.variable(spec.head_group_spec, VARIABLE)
+    return switch is not None and "value" in switch and switch["value"] not in {"1", "true"}
 
 
 def _has_tls(spec: api.RayClusterSpec) -> bool:

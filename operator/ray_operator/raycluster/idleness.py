@@ -18,6 +18,7 @@ SUSPEND = actions.Reasons("IdleClusterSuspended", "FailedToSuspendIdleCluster", 
 DELETE = actions.Reasons("IdleClusterDeleted", "FailedToDeleteIdleCluster", "FailedDelete")
 WAKE = actions.Reasons("ClusterWoken", "FailedToWakeCluster", "FailedWake")
 FIELD = "idleSince"
+SOON = timedelta(seconds=2)
 LOOK_AGAIN = timedelta(seconds=10)
 """At a cluster that is used: that it isn't any more wakes nobody."""
 
@@ -30,31 +31,38 @@ def is_watched(cluster: api.RayCluster) -> bool:
 
 
 def since(cluster: api.RayCluster, observed: seen.Observed, now: datetime) -> datetime | None:
-    """Return since when nothing has gone on; None while something does, or nobody knows.
+    """Return since when nothing has gone on; None while something does.
 
-    A driver that came and went between two looks is one that was there.
+    What was known stays while the head doesn't answer. A driver that came and went between two
+    looks is one that was there.
     """
-    if not is_watched(cluster) or observed.is_used or not observed.ray.is_idle():
+    if not is_watched(cluster) or observed.is_used:
         return None
-    before = _told(cluster)
-    left = observed.ray.drivers.last_ended_ms if observed.ray.drivers else 0
-    last = datetime.fromtimestamp(left / 1000, UTC).replace(microsecond=0)
-    return max(before or now.replace(microsecond=0), last)
+    before, drivers = _told(cluster), observed.ray.drivers
+    if observed.ray.state is None or drivers is None:
+        return before
+    if not observed.ray.is_idle():
+        return None
+    left = datetime.fromtimestamp(drivers.last_ended_ms / 1000, UTC).replace(microsecond=0)
+    return max(before or now.replace(microsecond=0), left)
 
 
 def plan(cluster: api.RayCluster, observed: seen.Observed, now: datetime) -> actions.Plan:
-    """Put a cluster to rest that has been idle for its time, and wake one that is asked for."""
+    """Put a cluster to rest that has been idle for its time, and wake one that is asked for.
+
+    The last look at its drivers has to be from after that time.
+    """
     if names.WAKE_ANNOTATION in cluster.metadata.annotations:
         return actions.Plan(actions=(_wake(cluster),))
-    given = cluster.spec.idle_termination_options
+    given, drivers = cluster.spec.idle_termination_options, observed.ray.drivers
     begun = since(cluster, observed, now)
     if given is None or given.timeout_seconds is None or not is_watched(cluster):
         return actions.Plan()
-    if begun is None:
+    if begun is None or drivers is None or not observed.ray.is_idle():
         return actions.Plan(requeue_after=LOOK_AGAIN if observed.is_used else None)
-    left = begun + timedelta(seconds=given.timeout_seconds) - now
-    if left > timedelta():
-        return actions.Plan(requeue_after=left)
+    end = begun + timedelta(seconds=given.timeout_seconds)
+    if drivers.at < end:
+        return actions.Plan(requeue_after=max(end - now, SOON))
     if given.policy == "Delete":
         return actions.Plan(actions=(_delete(cluster, begun),))
     return actions.Plan(actions=(change(cluster, {"spec": {"idleSuspend": True}}, SUSPEND),))

@@ -8,7 +8,16 @@ from datetime import datetime
 
 from ray_operator import actions, ray_records, records
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import auth, autoscaling, drain, idleness, plan, rayparams, suspension
+from ray_operator.raycluster import (
+    auth,
+    autoscaling,
+    drain,
+    idleness,
+    plan,
+    rayparams,
+    suspension,
+    upgrade,
+)
 from ray_operator.raycluster import observed as seen
 
 
@@ -33,9 +42,18 @@ def inquiry(
         head=_head(cluster, pod),
         asks_state=decided.asks_ray or any(each.pod.deletion_at for each in drains),
         asks_drivers=idleness.is_watched(cluster),
-        is_scaled=is_ours and not suspension.is_wanted(cluster.spec),
+        is_scaled=is_ours
+        and not suspension.is_wanted(cluster.spec)
+        and not _rolls(cluster, observed),
         drains=drains,
     )
+
+
+def _rolls(cluster: api.RayCluster, observed: seen.Observed) -> bool:
+    """Tell whether workers are being replaced, of which there may be more than wanted meanwhile."""
+    replaces = upgrade.recreates(cluster) or upgrade.rolls(cluster)
+    is_possible = replaces and not upgrade.obstacle(cluster, observed)
+    return is_possible and bool(upgrade.progress(cluster, observed).workers)
 
 
 def _end(worker: records.Pod) -> datetime | None:

@@ -44,7 +44,7 @@ def plan(
     going = [replica for replica in living if any(map(drain.is_draining, replica))]
     staying = [replica for replica in living if not any(map(drain.is_draining, replica))]
     missing = max(wanted - len(staying), 0)
-    most = _most(cluster, group, wanted, options=options)
+    most = _most(cluster, group, observed, wanted, options=options)
     surplus = len(staying) - most
     if group.suspend and most == wanted:
         return Sizing(_suspended(group, living), 0)
@@ -60,10 +60,20 @@ def plan(
 
 
 def _most(
-    cluster: api.RayCluster, group: api.WorkerGroupSpec, wanted: int, *, options: settings.Settings
+    cluster: api.RayCluster,
+    group: api.WorkerGroupSpec,
+    observed: seen.Observed,
+    wanted: int,
+    *,
+    options: settings.Settings,
 ) -> int:
-    """Return how many may stay: an autoscaler decides by itself when one is too many."""
-    match autoscaling.mode(cluster, options):
+    """Return how many may stay: an autoscaler decides by itself when one is too many.
+
+    It is the one that the head was made for; while there is none, the one to come.
+    """
+    head = observed.head()
+    mode = autoscaling.mode(cluster, options)
+    match mode if head is None else autoscaling.controller(cluster, head):
         case autoscaling.Mode.OPERATOR if not options.random_pod_delete:
             single = not groups.is_multi_host(group, options)
             return max(wanted, group.max_replicas * (groups.hosts(group) if single else 1))

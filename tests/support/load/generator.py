@@ -47,8 +47,7 @@ class Target:
             lines = (f"GET {path} HTTP/1.1", f"Host: {self.host}", f"Connection: {mode}", "", "")
             writer.write("\r\n".join(lines).encode())
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            length = int(head.partition("content-length:")[2].partition("\r")[0])
-            text = (await reader.readexactly(length)).decode()
+            text = (await body(reader, head)).decode()
         except BaseException:
             writer.close()
             raise
@@ -57,6 +56,19 @@ class Target:
         else:
             self.kept.append(connection)
         return int(head.split()[1]), text
+
+
+async def body(reader: asyncio.StreamReader, head: str) -> bytes:
+    """Read an answer's body, in one piece or in chunks."""
+    if "transfer-encoding: chunked" not in head:
+        length = int(head.partition("content-length:")[2].partition("\r")[0])
+        return await reader.readexactly(length)
+    found = b""
+    while length := int(await reader.readline(), 16):
+        found += await reader.readexactly(length)
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return found
 
 
 async def ask(target: Target, path: str, kind: str, *, is_fresh: bool) -> None:

@@ -76,7 +76,7 @@ class World:
         self.memory = memory.look(
             self.memory, state, head="h", idle_timeout=timedelta(seconds=10), now=self.now
         )
-        outline = survey.outline(self.cluster, known={})
+        outline = survey.outline(self.cluster, templates={}, known={})
         self.view = survey.filled(outline, [HEAD, *pods], state)
         asked = decide.Question(
             cluster=self.view,
@@ -315,3 +315,90 @@ def test_looks_get_rarer() -> None:
         decide.Pace.QUIET,
         decide.Pace.SLEEPY,
     ]
+
+
+def test_what_is_on_its_way_is_never_called_off_for_being_much() -> None:
+    world = World(replicas=5, autoscalerOptions={"upscalingMode": "Conservative"})
+    pods = [worker(f"w{i}", phase="Pending", ready=False, ip="") for i in range(3)]
+    assert world.change(world.look(pods, [], requests(9, CPU=1))) == {}
+
+
+def test_a_stuck_pod_of_an_older_template_is_in_nobodys_way() -> None:
+    stuck = worker("b", phase="Pending", ready=False, ip="", unscheduled="0/3 nodes")
+    old = msgspec.structs.replace(stuck, annotations={names.GROUP_HASH_ANNOTATION: "old"})
+    conservative = {"upscalingMode": "Conservative"}
+    world = World(replicas=1, autoscalerOptions=conservative)
+    assert world.look([old], [], requests(1, CPU=1)).launches == {"small": 1}
+    world = World(replicas=1, autoscalerOptions=conservative)
+    assert world.look([stuck], [], requests(1, CPU=1)).launches == {}
+
+
+@pytest.mark.parametrize("kind", ["gang", "constraint"])
+def test_nodes_of_a_gang_stay_while_one_of_it_is_stuck(kind: str) -> None:
+    request = say.ResourceRequest((("CPU", 1.0),))
+    asked = {
+        "gang": say.Demand(gangs=(say.Gang(((request,) * 3,), "x:PACK|PENDING"),)),
+        "constraint": say.Demand(constraint=((request, 3),)),
+    }
+    stuck = worker("c", phase="Pending", ready=False, ip="", unscheduled="0/3 nodes")
+    pods = [worker("a"), worker("b"), stuck]
+    world = World(replicas=3, maximum=3)
+    for _ in range(15):
+        decision = world.look(pods, [node("a", idle=20), node("b", idle=20)], asked[kind])
+        assert (decision.removals, decision.launches) == ((), {})
+    assert len(decision.unmet) == 1
+
+
+def test_a_slice_that_lost_a_host_ends_and_goes() -> None:
+    labels = {names.REPLICA_NAME_LABEL: "r1"}
+    pods = [records_with(worker(name), labels) for name in ("h0", "h1")]
+    world = World(replicas=1, group={"numOfHosts": 2})
+    nodes = [node("h0", status=Status.DEAD), node("h1", free=0, idle=None)]
+    for _ in range(10):
+        assert world.look(pods, nodes).removals == ()
+    (ending,) = world.look(pods, nodes).removals
+    assert (ending.is_broken, ending.why) == (True, "it has lost a host")
+    for _ in range(50):
+        (removal,) = world.look(pods, nodes).removals
+    assert (removal.is_broken, removal.drains) == (False, False)
+
+
+def test_a_node_that_ended_doesnt_keep_another_from_going() -> None:
+    """Nor does it count towards the fewest that there shall be."""
+    world = World(replicas=2, minimum=1)
+    pods = [worker("a"), worker("b")]
+    nodes = [node("a", status=Status.DEAD), node("b", idle=20)]
+    for _ in range(10):
+        assert world.look(pods, nodes).removals == ()
+    assert [each.workers[0].pod for each in world.look(pods, nodes).removals] == ["a"]
+
+
+def test_a_gcs_that_came_back_after_a_miss_is_believed_later_too() -> None:
+    world = World(replicas=1)
+    world.look([worker("a")], [node("a", idle=20)])
+    world.memory = memory.failed(world.memory)
+    world.version = -1
+    for _ in range(25):
+        assert world.look([worker("a")], [node("a", idle=20)]).removals == ()
+
+
+def test_only_a_busy_node_could_hold_it() -> None:
+    """Ray may cancel what is called infeasible."""
+    world = World(replicas=1, maximum=1)
+    large = node("a", free=1, idle=None, total={"CPU": 8.0})
+    world.look([worker("a")], [large], requests(1, CPU=8))
+    (unmet,) = world.look([worker("a")], [large], requests(1, CPU=8)).unmet
+    assert (unmet.is_infeasible, unmet.why) == (
+        False,
+        "only a node that is there could hold it, and is busy",
+    )
+
+
+def test_what_an_older_node_had_is_no_measure_for_new_ones() -> None:
+    group = builders.group(replicas=1)
+    cluster = builders.raycluster(groups=[group], enableInTreeAutoscaling=True)
+    state = ray_records.ResourceState(builders.NOW, (node("a", total={"CPU": 4.0}),))
+    outline = survey.outline(cluster, templates={"small": "new"}, known={})
+    for template, learnt in (("old", {}), ("new", {"small": ("new", {"CPU": 40_000})})):
+        pod = worker("a", annotations={names.GROUP_HASH_ANNOTATION: template})
+        assert survey.learnt(survey.filled(outline, [pod], state)) == learnt

@@ -12,6 +12,7 @@ from tests.unit import builders
 
 ON: dict[str, Any] = {"enableInTreeAutoscaling": True}
 BY_SIDECAR = dataclasses.replace(builders.SETTINGS, autoscaler_default="sidecar")
+SWITCHED_OFF = {"name": "RAY_enable_autoscaler_v2", "value": "0"}
 TLS = {"name": "RAY_USE_TLS", "value": "1"}
 
 
@@ -42,6 +43,7 @@ def options(**fields: Any) -> dict[str, Any]:
         (ON, {names.AUTOSCALER_ANNOTATION: "sidecar"}, "sidecar"),
         (ON, {names.AUTOSCALER_ANNOTATION: "nonsense"}, "operator"),
         ({**ON, "headGroupSpec": head_group(env=[TLS])}, {}, "sidecar"),
+        ({**ON, "headGroupSpec": head_group(env=[SWITCHED_OFF])}, {}, "sidecar"),
     ],
 )
 def test_the_first_condition_decides_who_scales(

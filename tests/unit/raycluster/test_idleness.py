@@ -18,7 +18,12 @@ OPTIONS: dict[str, Any] = {"timeoutSeconds": 60}
 
 
 def answer(
-    *, drivers: int = 0, left_ms: int = 0, works: bool = False, demand: say.Demand | None = None
+    *,
+    drivers: int = 0,
+    left_ms: int = 0,
+    works: bool = False,
+    demand: say.Demand | None = None,
+    at: datetime = builders.NOW,
 ) -> ray_records.RayAnswer:
     nodes = (
         ray_records.RayNode(b"h", HEAD.name, Status.IDLE),
@@ -26,7 +31,7 @@ def answer(
         ray_records.RayNode(b"d", "d", Status.DEAD),
     )
     state = ray_records.ResourceState(builders.NOW, nodes, demand=demand or say.Demand())
-    return ray_records.RayAnswer(state=state, drivers=say.Drivers(drivers, left_ms))
+    return ray_records.RayAnswer(state=state, drivers=say.Drivers(at, drivers, left_ms))
 
 
 def cluster(since: datetime | None = None, **spec: Any) -> Any:
@@ -72,10 +77,9 @@ def test_it_may_be_deleted_instead() -> None:
         (answer(drivers=1), {}),
         (answer(works=True), {}),
         (answer(demand=say.Demand(((say.ResourceRequest((("CPU", 1.0),)), 1),))), {}),
-        (ray_records.RayAnswer(error="no answer"), {}),
         (answer(), {"is_used": True}),
     ],
-    ids=["driver", "work", "demand", "unreachable", "RayJob"],
+    ids=["driver", "work", "demand", "RayJob"],
 )
 def test_what_goes_on_keeps_it(ray: ray_records.RayAnswer, fields: dict[str, Any]) -> None:
     given = cluster(builders.NOW - 2 * MINUTE)
@@ -114,3 +118,18 @@ def test_an_annotation_wakes_it() -> None:
         "metadata": {"annotations": {names.WAKE_ANNOTATION: None}},
         "spec": {"idleSuspend": False},
     }
+
+
+def test_what_nobody_knows_changes_nothing() -> None:
+    since = builders.NOW - 2 * MINUTE
+    given, silent = cluster(since), world(ray_records.RayAnswer(error="no answer"))
+    assert todo(given, silent) == ([], None)
+    written = status.next_status(given, silent, actions.Outcome(), builders.NOW)
+    assert written is not None
+    assert written["idleSince"] == conditions.timestamp(since)
+
+
+def test_drivers_are_counted_once_more_before_it_goes() -> None:
+    late = builders.NOW - MINUTE / 4
+    given = cluster(builders.NOW - MINUTE)
+    assert todo(given, world(answer(at=late))) == ([], idleness.SOON)

@@ -122,8 +122,19 @@ def test_scaling_in_takes_the_highest_index() -> None:
 
 
 def test_with_autoscaling_only_the_autoscaler_scales_in() -> None:
-    end = worlds.converge(cluster(1, enableInTreeAutoscaling=True), TWO)
+    (head,) = TWO.observed.head_pods()
+    mark = {**head.annotations, names.AUTOSCALER_ANNOTATION: "operator"}
+    made_for_it = msgspec.structs.replace(head, annotations=mark)
+    pods = (made_for_it, *TWO.observed.worker_pods())
+    world = dataclasses.replace(TWO, observed=dataclasses.replace(TWO.observed, pods=pods))
+    end = worlds.converge(cluster(1, enableInTreeAutoscaling=True), world)
     assert list(replicas(end).values()) == whole(0, 1)
+
+
+def test_a_head_that_was_not_made_for_it_scales_nothing() -> None:
+    """So the user does, as without autoscaling."""
+    end = worlds.converge(cluster(1, enableInTreeAutoscaling=True), TWO)
+    assert len(replicas(end)) == 1
 
 
 def test_pods_without_labels_become_replicas_as_they_are() -> None:
