@@ -22,7 +22,7 @@ from typing import Protocol
 
 import msgspec
 
-from ray_operator import errors, gcs, heads, ray_records, records, scaling_records
+from ray_operator import drains, errors, gcs, heads, ray_records, records, scaling_records
 
 STATE_PERIOD_SECONDS = 1.0
 """The GCS hears of its nodes' loads no more often."""
@@ -34,9 +34,6 @@ PATIENCE = timedelta(seconds=3)
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 """Between attempts at a head that doesn't answer."""
 VERSIONS_AT_START_PER_SECOND = 200
-DRAINS_AT_ONCE = 32
-TELL_AGAIN_SECONDS = 10.0
-"""A node that was told to drain says so after a second; if it doesn't, it is told again."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +48,7 @@ class _Poll:
     version: asyncio.Task[None] | None = None
     state: asyncio.Task[None] | None = None
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
-    told_at: dict[bytes, float] = field(default_factory=dict)
+    drains: drains.Drains = field(default_factory=drains.Drains)
     drivers: scaling_records.Drivers | None = None
     drivers_at: float = 0.0
 
@@ -203,7 +200,7 @@ class Pollers:
     async def _look(self, key: records.Key, client: gcs.Gcs, poll: _Poll) -> float:
         """Ask once, and act on the answer; return when to ask again, in seconds."""
         state = await client.resource_state(within=PATIENCE)
-        if await self._drain(client, poll, state):
+        if self._may_write() and await poll.drains.tell(client, poll.inquiry.drains, state):
             state = await client.resource_state(within=PATIENCE)
         drivers = await _drivers(client, poll)
         pause = await self._scale(key, client, poll, state, drivers)
@@ -253,44 +250,6 @@ class Pollers:
         )
         if _facts(before, drains) != _facts(poll.answer, drains):
             self._changed(key)
-
-    async def _drain(self, client: gcs.Gcs, poll: _Poll, state: ray_records.ResourceState) -> bool:
-        """Drain the nodes that shall leave and don't yet; tell whether there were any."""
-        now = time.monotonic()
-        todo = []
-        for drain in poll.inquiry.drains:
-            node = state.life_of(drain.pod)
-            if node is None or node.status is ray_records.NodeStatus.DRAINING:
-                continue
-            if now - poll.told_at.get(node.node_id, -TELL_AGAIN_SECONDS) >= TELL_AGAIN_SECONDS:
-                todo.append((drain, node))
-        if not self._may_write():
-            return False
-        for first in range(0, len(todo), DRAINS_AT_ONCE):
-            some = todo[first : first + DRAINS_AT_ONCE]
-            await asyncio.gather(*(_drain(client, drain, node) for drain, node in some))
-            poll.told_at.update({node.node_id: now for _, node in some})
-        known = {node.node_id for node in state.nodes}
-        poll.told_at = {each: at for each, at in poll.told_at.items() if each in known}
-        return bool(todo)
-
-
-async def _drain(client: gcs.Gcs, drain: ray_records.Drain, node: ray_records.RayNode) -> None:
-    """Drain one node: at once if it is idle, else once it has finished its work.
-
-    One that can't be told, its raylet being unreachable for instance, is told again later.
-    """
-    why = f"Pod {drain.pod.name} is to be removed"
-    try:
-        if node.status is ray_records.NodeStatus.IDLE:
-            refused = await client.drain(node.node_id, reason=gcs.Reason.IDLE, message=why)
-            if refused is None:
-                return
-        await client.drain(
-            node.node_id, reason=gcs.Reason.PREEMPTION, message=why, deadline=drain.until
-        )
-    except errors.RayError as error:
-        _log.warning("Pod %s/%s: not drained: %s", drain.pod.namespace, drain.pod.name, error)
 
 
 def _facts(

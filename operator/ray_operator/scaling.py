@@ -18,6 +18,7 @@ import msgspec
 
 from ray_operator import (
     actions,
+    drains,
     errors,
     events,
     gcs,
@@ -39,6 +40,7 @@ from ray_operator.autoscaler import (
     model,
     news,
     patch,
+    question,
     report,
     scale_down,
     scale_up,
@@ -147,7 +149,7 @@ class Scaler:
         await _breathe(pods)
         asked = case.question(cluster, pods, state, now=now, demand=wanted, drivers=drivers)
         await _breathe(pods)
-        problem = decide.problem(asked, case.remembered, now)
+        problem = question.problem(asked, case.remembered, now)
         await _breathe(pods)
         solution = await self._solve(case, problem)
         decision, case.remembered = decide.decide(asked, solution, case.remembered, now)
@@ -195,11 +197,15 @@ class Scaler:
                 gone.append(removal)
                 continue
             if removal.is_broken:
-                await _end_rest(client, removal, refused, now)
+                todo = [each for each in removal.workers if each.pod not in refused]
+                running = [each for each in todo if each.state is model.State.RUNNING]
+                nodes = [each.node_id for each in running]
+                until = now + scale_down.BROKEN_FOR
+                await drains.end(client, nodes, why=removal.why, until=until)
+                refused.update({each.pod: now for each in running})
                 continue
-            answers = await asyncio.gather(
-                *(_let_go(client, each, removal.why) for each in removal.workers)
-            )
+            nodes = [each.node_id for each in removal.workers]
+            answers = await drains.let_go(client, nodes, why=removal.why)
             late = list(itertools.compress(removal.workers, answers))
             refused.update({each.pod: now for each in late})
             if not late:
@@ -312,26 +318,3 @@ async def _breathe(pods: Sequence[records.Pod]) -> None:
     """Let others have their turn between two steps over very many Pods."""
     if len(pods) > MANY:
         await asyncio.sleep(0)
-
-
-async def _let_go(client: gcs.Gcs, worker: model.Worker, why: str) -> str | None:
-    """Have Ray let an idle node go; return why it doesn't, None when it does."""
-    try:
-        return await client.drain(worker.node_id, reason=gcs.Reason.IDLE, message=why)
-    except errors.RayError as error:
-        return str(error)
-
-
-async def _end_rest(
-    client: gcs.Gcs, removal: scale_down.Removal, refused: dict[str, datetime], now: datetime
-) -> None:
-    """Let what is left of a replica finish; it is told now and then."""
-    until = now + scale_down.BROKEN_FOR
-    for each in removal.workers:
-        if each.state is not model.State.RUNNING or each.pod in refused:
-            continue
-        refused[each.pod] = now
-        with contextlib.suppress(errors.RayError):
-            await client.drain(
-                each.node_id, reason=gcs.Reason.PREEMPTION, message=removal.why, deadline=until
-            )

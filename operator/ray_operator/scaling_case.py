@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from ray_operator import ray_records, records, scaling_records
 from ray_operator.api import raycluster as api
-from ray_operator.autoscaler import decide, memory, model, options, survey
+from ray_operator.autoscaler import decide, memory, model, options, question, survey
 from ray_operator.autoscaler import demand as needs
 from ray_operator.raycluster import observed, spec_hash
 
@@ -91,7 +91,7 @@ class Case:
         now: datetime,
         demand: needs.Demand,
         drivers: scaling_records.Drivers | None,
-    ) -> decide.Question:
+    ) -> question.Question:
         """Return what there is to decide on, and take in whose answer it is."""
         if self.outline is None:
             known = self.remembered.known
@@ -106,7 +106,7 @@ class Case:
         if not learnt.items() <= after.known.items():
             after, self.outline = replace(after, known={**after.known, **learnt}), None
         self.remembered = after
-        return decide.Question(
+        return question.Question(
             cluster=view,
             demand=demand,
             has_drivers=drivers is None or drivers.count > 0,

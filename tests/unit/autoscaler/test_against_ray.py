@@ -28,6 +28,7 @@ from ray_operator.autoscaler import (
     model,
     options,
     packing,
+    question,
     scale_up,
 )
 from tests.unit import builders
@@ -159,13 +160,13 @@ class Ours:
             (say.ResourceRequest(tuple(sorted(SHAPES[shape].items()))), count)
             for shape, count in waiting.items()
         )
-        asked = decide.Question(
+        asked = question.Question(
             cluster=self._cluster(now, nodes),
             demand=demand.normalised(say.Demand(requests)),
             has_drivers=True,
             options=options.Options(),
         )
-        solution = scale_up.solve(decide.problem(asked, self.memory, at))
+        solution = scale_up.solve(question.problem(asked, self.memory, at))
         decision, self.memory = decide.decide(asked, solution, self.memory, at)
         gone = [one.pod for each in decision.removals for one in each.workers]
         return Change(decision.launches, gone)

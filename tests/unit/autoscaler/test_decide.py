@@ -10,7 +10,16 @@ import pytest
 
 from ray_operator import names, ray_records, records
 from ray_operator import scaling_records as say
-from ray_operator.autoscaler import decide, demand, memory, options, patch, scale_up, survey
+from ray_operator.autoscaler import (
+    decide,
+    demand,
+    memory,
+    options,
+    patch,
+    question,
+    scale_up,
+    survey,
+)
 from ray_operator.raycluster import autoscaling
 from tests.unit import builders
 
@@ -78,13 +87,13 @@ class World:
         )
         outline = survey.outline(self.cluster, templates={}, known={})
         self.view = survey.filled(outline, [HEAD, *pods], state)
-        asked = decide.Question(
+        asked = question.Question(
             cluster=self.view,
             demand=demand.normalised(state.demand),
             has_drivers=False,
             options=options.read(self.cluster.spec.autoscaler_options),
         )
-        solution = scale_up.solve(decide.problem(asked, self.memory, self.now))
+        solution = scale_up.solve(question.problem(asked, self.memory, self.now))
         decision, self.memory = decide.decide(asked, solution, self.memory, self.now)
         return decision
 
