@@ -15,6 +15,7 @@ import socket
 import sys
 from collections.abc import Coroutine
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ import prometheus_client
 from ray_operator import (
     admission,
     apply,
+    chores,
     cli,
     credentials,
     cronjobs,
@@ -67,11 +69,8 @@ def main() -> None:
     """Run the command line."""
     version = importlib.metadata.version("ray-operator")
     command = cli.parse(sys.argv[1:], os.environ, version=version)
-    if isinstance(command, cli.Crds):
-        _write_crds(command)
-        return
-    if isinstance(command, cli.Validate):
-        sys.exit(_validate(command))
+    if not isinstance(command, cli.Run):
+        sys.exit(chores.run(command, _access, version=version))
     try:
         logs.configure(command.logs)
     except OSError as error:
@@ -81,37 +80,9 @@ def main() -> None:
     asyncio.run(run(command))
 
 
-def _write_crds(command: cli.Crds) -> None:
-    for name, text in crds.crds().items():
-        for directory in command.outputs:
-            directory.mkdir(parents=True, exist_ok=True)
-            (directory / name).write_text(text)
-        if not command.outputs:
-            print(text, end="")
-
-
-def _validate(command: cli.Validate) -> int:
-    """Tell what is wrong with files; return 0, 1 when something is, 2 when one is unreadable."""
-    from ray_operator import offline  # the running operator needs no schemas
-
-    errors, count = 0, 0
-    for path in command.files:
-        try:
-            found, findings = offline.check(path, command.feature_gates)
-        except OSError as error:
-            print(f"{path}: {error.strerror}", file=sys.stderr)
-            return 2
-        count += found
-        errors += sum(not each.is_warning for each in findings)
-        for each in findings:
-            print(each)
-    print(f"{count} resources, {errors} errors", file=sys.stderr)
-    return 1 if errors else 0
-
-
-def _access(command: cli.Run) -> credentials.Credentials:
-    if command.kubeconfig is not None:
-        return credentials.from_kubeconfig(command.kubeconfig)
+def _access(kubeconfig: Path | None) -> credentials.Credentials:
+    if kubeconfig is not None:
+        return credentials.from_kubeconfig(kubeconfig)
     host = os.environ.get("KUBERNETES_SERVICE_HOST")
     if host is None:
         raise SystemExit("not in a Pod: give --kubeconfig")
@@ -124,7 +95,7 @@ async def run(command: cli.Run) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    access = _access(command)
+    access = _access(command.kubeconfig)
     async with aiohttp.ClientSession(
         auto_decompress=True, connector=aiohttp.TCPConnector(limit=0)
     ) as session:

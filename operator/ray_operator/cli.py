@@ -1,8 +1,8 @@
 """The command line: flags and environment in, one typed value out.
 
-Owns: every flag and environment variable of the operator, with its default. Does not own: acting
-on them (`__main__`). Invariant: the flags are KubeRay's, in single-dash form too, because existing
-manifests use both.
+Owns: every flag and environment variable of the running operator, with its default. Does not own:
+commands that end by themselves (`commands`), or acting on any (`__main__`). Invariant: the flags
+are KubeRay's, in single-dash form too, because existing manifests use both.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from ray_operator import configuration, features, logs, settings
+from ray_operator import commands, configuration, features, logs, settings
 from ray_operator.api.validation import raycronjob
 
 CERTIFICATES = Path("/tmp/k8s-webhook-server/serving-certs")
@@ -86,21 +86,6 @@ class Run:
     ignore_other_operators: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crds:
-    """What `ray-operator crds` was asked for; no outputs means standard output."""
-
-    outputs: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validate:
-    """What `ray-operator validate` was asked for."""
-
-    files: tuple[Path, ...]
-    feature_gates: features.Features
-
-
 def _flag(text: str) -> bool:
     lowered = text.lower()
     if lowered not in {"true", "false", "1", "0", "t", "f"}:
@@ -112,13 +97,6 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
-
-
-def _gates(text: str) -> features.Features:
-    try:
-        return features.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _level(text: str) -> int:
@@ -135,13 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ray-operator", description="A Kubernetes operator for Ray"
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    _add_run(commands.add_parser("run", help="run the operator"))
-    crds = commands.add_parser("crds", help="write the CustomResourceDefinitions")
-    crds.add_argument("--output", type=Path, action="append", default=[], help="a directory")
-    validate = commands.add_parser("validate", help="check manifests without a cluster")
-    validate.add_argument("files", type=Path, nargs="+", metavar="FILE", help="YAML manifests")
-    validate.add_argument("--feature-gates", type=_gates, default=features.DEFAULT)
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    _add_run(subparsers.add_parser("run", help="run the operator"))
+    commands.add(subparsers)
     return parser
 
 
@@ -181,20 +155,18 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     add("kubeconfig", type=Path, default=None, help="instead of the Pod's service account")
     add("webhook-bind-address", default=":9443", help="address of the webhook, if it is on")
     add("webhook-cert-dir", type=Path, default=CERTIFICATES, help="holds tls.crt and tls.key")
-    add("feature-gates", type=_gates, default=features.DEFAULT, help="A=true,B=false")
+    add("feature-gates", type=commands.gates, default=features.DEFAULT, help="A=true,B=false")
     add("ignore-other-operators", **switch, default=False, help="work beside an active one")
 
 
 def parse(
     arguments: Sequence[str], environment: Mapping[str, str], *, version: str
-) -> Run | Crds | Validate:
+) -> Run | commands.Command:
     """Parse a command line; on a bad one print why and exit with 2, as argparse does."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.command == "crds":
-        return Crds(outputs=tuple(given.output))
-    if given.command == "validate":
-        return Validate(files=tuple(given.files), feature_gates=given.feature_gates)
+    if command := commands.of(given):
+        return command
     try:
         config, warnings = _configured(given)
         gates, unbuilt = features.built(given.feature_gates)
@@ -211,7 +183,7 @@ def parse(
         leader_election=config.enable_leader_election,
         leader_election_namespace=config.leader_election_namespace,
         concurrency=config.reconcile_concurrency,
-        namespaces=tuple(filter(None, map(str.strip, config.watch_namespace.split(",")))),
+        namespaces=commands.namespaces(config.watch_namespace),
         logs=_logs(given, config),
         enable_metrics=config.enable_metrics,
         qps=config.qps,

@@ -127,6 +127,13 @@ class Kube:
         """Create the object and return it as stored."""
         return await self._request("POST", _url(resource, namespace), body=manifest)
 
+    async def try_create(
+        self, resource: records.Resource, namespace: str, manifest: Mapping[str, Any]
+    ) -> bytes:
+        """Return the object as it would be stored; nothing is."""
+        url = _url(resource, namespace)
+        return await self._request("POST", url, params={"dryRun": "All"}, body=manifest)
+
     async def delete(
         self,
         resource: records.Resource,

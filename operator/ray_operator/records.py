@@ -48,6 +48,7 @@ CORE_EVENTS = Resource("v1", "events", "Event")
 """The same, with field selectors."""
 DEPLOYMENTS = Resource("apps/v1", "deployments", "Deployment")
 LEASES = Resource("coordination.k8s.io/v1", "leases", "Lease")
+CRDS = Resource("apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition")
 GROUP_VERSION = "ray.io/v1"
 RAYCLUSTERS = Resource(GROUP_VERSION, "rayclusters", "RayCluster")
 RAYJOBS = Resource(GROUP_VERSION, "rayjobs", "RayJob")
