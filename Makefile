@@ -29,11 +29,12 @@ test: ## Everything CI runs: check, then the tests on an API server and on a loc
 	@$(MAKE) e2e
 
 .PHONY: check
-check: install ## Format, lint, types, import layers, generated files, unit tests
+check: install ## Format, lint, types, import layers, generated files, charts, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(LOCALCLUSTER) build helm kubernetes > /dev/null
 	$(BIN)/pytest tests/unit -n 2
 
 .PHONY: unit
@@ -75,7 +76,7 @@ images: install ## Build what changed of the images and load it into the running
 	$(LOCALCLUSTER) images
 
 .PHONY: crds
-crds: install ## Write the generated files: CRDs and RBAC rules
+crds: install ## Write the generated files: CRDs, RBAC rules, documents, the dashboard
 	$(BIN)/python -m scripts.generate
 
 .PHONY: kubernetes-types

@@ -135,13 +135,9 @@ class Operator:
             may_write=may_write,
         )
         self._queue = workqueue.WorkQueue()
-        ours = [
-            records.RAYCLUSTERS,
-            records.RAYJOBS,
-            records.RAYSERVICES,
-            records.RAYCRONJOBS,
-        ]
-        self._relations = relations.Relations(self._queue.add, kinds={each.kind for each in ours})
+        self._relations = relations.Relations(
+            self._queue.add, kinds={each.kind for each in records.OURS}
+        )
         touched = cronjobs.telling(command.settings, self._relations.touched)
         self._store = resources.Resources(self._queue.add, touched=touched, forgotten=self._forget)
         prometheus_client.REGISTRY.register(self._queue)
@@ -153,7 +149,7 @@ class Operator:
         )
         self._watcher = handlers.Watcher(
             client,
-            kinds=ours,
+            kinds=records.OURS,
             optional={records.RAYCRONJOBS},
             namespaces=command.namespaces,
             store=self._store,
@@ -190,7 +186,7 @@ class Operator:
         self._lookups = lookups.Lookups(client, command.settings)
         written: dict[records.Resource, apply.Store] = {
             **self._stores.by_resource(),
-            **{each: resources.OfKind(self._store, each.kind) for each in ours},
+            **{each: resources.OfKind(self._store, each.kind) for each in records.OURS},
             records.CLAIMS: apply.Unwatched(),
             records.ROUTES: apply.Unwatched(),
         }

@@ -1,13 +1,13 @@
-"""What the operator may do in a cluster: the one table that all RBAC rules are made of.
+"""What the operator may do in a cluster: the one table that all its RBAC rules are made of.
 
 Owns: API group, resource, verbs and the reason of each permission. Does not own: where they are
-rendered (`scripts/generate.py` writes them for the chart and for kustomize). Invariant: every verb
-is used by the code; the end-to-end tests fail when one is missing.
+rendered (`scripts/generate.py` writes them for the chart and for kustomize), or what users may do.
+Invariant: every verb is used by the code; the end-to-end tests fail when one is missing.
 """
 
 from typing import NamedTuple
 
-from ray_operator import names
+from ray_operator import names, records
 
 
 class Permission(NamedTuple):
@@ -101,3 +101,20 @@ LEADER_ELECTION = (
     _RIVALS,
 )
 """In the operator's own namespace."""
+
+CRDS = (
+    Permission(
+        "apiextensions.k8s.io",
+        "customresourcedefinitions",
+        ("get", "create", "patch"),
+        "bring the CRDs up to date",
+        tuple(f"{each.plural}.ray.io" for each in records.OURS),
+    ),
+)
+"""Of `ray-operator crds --apply`, in the whole cluster; never of the running operator."""
+
+RETIRE = (
+    Permission("apps", "deployments", ("get", "patch"), "stop the operator"),
+    Permission("", "pods", ("list",), "see that it has stopped"),
+)
+"""Of `ray-operator retire`, in the operator's own namespace, beside the operator's rights."""

@@ -54,6 +54,7 @@ RAYCLUSTERS = Resource(GROUP_VERSION, "rayclusters", "RayCluster")
 RAYJOBS = Resource(GROUP_VERSION, "rayjobs", "RayJob")
 RAYCRONJOBS = Resource(GROUP_VERSION, "raycronjobs", "RayCronJob")
 RAYSERVICES = Resource(GROUP_VERSION, "rayservices", "RayService")
+OURS = (RAYCLUSTERS, RAYJOBS, RAYSERVICES, RAYCRONJOBS)
 
 
 class Key(NamedTuple):

@@ -1,7 +1,5 @@
 """Fixtures of the tests against a bare API server: one for all, with our CRDs."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import pytest
 
 from tests.support import apiserver
 from tests.support import cluster as clusters
+from tests.support import programs as built_programs
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,9 +15,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def programs() -> Path:
     """Return the folder of the Kubernetes programs, built when they aren't yet."""
-    build = [sys.executable, "-m", "localcluster", "build", "kubernetes"]
-    done = subprocess.run(build, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return Path(done.stdout.strip().splitlines()[-1])
+    return built_programs.built("kubernetes")
 
 
 @pytest.fixture(scope="session")

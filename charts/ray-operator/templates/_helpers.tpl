@@ -29,9 +29,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "ray-operator.labels" -}}
-{{ include "ray-operator.selectorLabels" . }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- include "ray-operator.metadataLabels" (list . (include "ray-operator.name" .)) -}}
+{{- end -}}
+
+{{/* Takes a list: the root, the value of app.kubernetes.io/name. */}}
+{{- define "ray-operator.metadataLabels" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ index . 1 }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- end -}}
 
 {{/* The watched namespaces as a JSON list; empty means all. */}}
@@ -43,6 +50,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else -}}
 []
 {{- end -}}
+{{- end -}}
+
+{{/* The full name, with room for a suffix within 63 characters. */}}
+{{- define "ray-operator.shortname" -}}
+{{- include "ray-operator.fullname" . | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "ray-operator.subject" -}}
@@ -128,4 +140,39 @@ defaultPodLabels:
 {{- end -}}
 {{- end -}}
 {{- join "," $gates -}}
+{{- end -}}
+
+{{- define "ray-operator.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag }}
+{{- end -}}
+
+{{- define "ray-operator.strategy" -}}
+{{- if .Values.strategy -}}
+{{- toYaml .Values.strategy -}}
+{{- else if gt (int .Values.replicas) 1 -}}
+type: RollingUpdate
+rollingUpdate:
+  maxSurge: 1
+  maxUnavailable: 0
+{{- else -}}
+type: Recreate
+{{- end -}}
+{{- end -}}
+
+{{/* The rules of the operator. */}}
+{{- define "ray-operator.rules" -}}
+{{- range .Files.Get "rbac/operator.yaml" | fromYamlArray }}
+{{- if and (has "secrets" .resources) (not $.Values.rbac.secretsWrite) }}
+{{- $_ := set . "verbs" (without .verbs "create" "patch" "update" "delete") }}
+{{- end }}
+{{- toYaml (list .) | nindent 0 }}
+{{- end }}
+{{- end -}}
+
+{{- define "ray-operator.webhookName" -}}
+{{- include "ray-operator.name" . | trunc 55 | trimSuffix "-" -}}-webhook
+{{- end -}}
+
+{{- define "ray-operator.webhookSecret" -}}
+{{- default (printf "%s-webhook" (include "ray-operator.shortname" .)) .Values.webhook.certificate.secretName -}}
 {{- end -}}
