@@ -48,7 +48,7 @@ class _Poll:
     version: asyncio.Task[None] | None = None
     state: asyncio.Task[None] | None = None
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
-    drains: drains.Drains = field(default_factory=drains.Drains)
+    leaving: drains.Drains = field(default_factory=drains.Drains)
     drivers: scaling_records.Drivers | None = None
     drivers_at: float = 0.0
 
@@ -200,7 +200,7 @@ class Pollers:
     async def _look(self, key: records.Key, client: gcs.Gcs, poll: _Poll) -> float:
         """Ask once, and act on the answer; return when to ask again, in seconds."""
         state = await client.resource_state(within=PATIENCE)
-        if self._may_write() and await poll.drains.tell(client, poll.inquiry.drains, state):
+        if self._may_write() and await poll.leaving.tell(client, poll.inquiry.drains, state):
             state = await client.resource_state(within=PATIENCE)
         drivers = await _drivers(client, poll)
         pause = await self._scale(key, client, poll, state, drivers)
