@@ -71,7 +71,7 @@ class _Spec(msgspec.Struct):
 
 class _Status(msgspec.Struct):
     phase: str = ""
-    conditions: list[_Condition] = []
+    conditions: list[_Condition] | None = None
 
 
 class _Object(msgspec.Struct):
@@ -124,8 +124,8 @@ async def _unserved(client: kube.Kube) -> str:
     for kind in crds.KINDS:
         name = f"{kind.plural}.ray.io"
         data = await client.get(records.CRDS, "", name)
-        conditions = msgspec.json.decode(data, type=_Object).status.conditions if data else []
-        if _Condition("Established", "True") not in conditions:
+        found = msgspec.json.decode(data, type=_Object).status.conditions if data else None
+        if _Condition("Established", "True") not in (found or ()):
             return f"{name} isn't established"
     return ""
 
