@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import cluster as clusters
-from tests.support import kills, operators, ray, rayjobs
+from tests.support import kills, operators, ray, rayjobs, samples
 
 pytestmark = [pytest.mark.full, pytest.mark.usefixtures("operator")]
 MINUTE = timedelta(minutes=1)
@@ -321,19 +321,21 @@ def test_the_shell_may_read_the_entrypoint(cluster: clusters.Cluster, namespace:
     assert said[1] == "echo raw-id ; hostname"
 
 
-SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("ray-job.*.yaml"))
-ENDS_OTHERWISE = {"ray-job.interactive.yaml": "Waiting", "ray-job.retries.yaml": ""}
+INSTALLED = timedelta(minutes=8)
+"""Enough for packages to be installed on two nodes."""
+ENDS_OTHERWISE = {"ray-job.interactive-mode.yaml": "Waiting", "ray-job.retries.yaml": ""}
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+@pytest.mark.parametrize("sample", samples.runnable("ray-job"), ids=lambda sample: sample.name)
 def test_a_sample_runs(cluster: clusters.Cluster, namespace: str, sample: Path) -> None:
-    if sample.name == "ray-job.cluster-selector.yaml":
+    if sample.name == "ray-job.use-existing-raycluster.yaml":
         cluster.apply(sample.with_name("ray-cluster.sample.yaml"), namespace)
     cluster.apply(sample, namespace)
     (job,) = cluster.list("rayjobs", namespace)
     name, expected = job["metadata"]["name"], ENDS_OTHERWISE.get(sample.name, "Complete")
     if expected == "Complete":
-        assert rayjobs.finished(cluster, namespace, name) == ("Complete", "SUCCEEDED", "")
+        found = rayjobs.finished(cluster, namespace, name, within=INSTALLED)
+        assert found == ("Complete", "SUCCEEDED", "")
     elif expected:
         rayjobs.wait_phase(cluster, namespace, name, expected)
     else:

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from tests.support import cluster as clusters
-from tests.support import kills, operators, ray, redis, serve
+from tests.support import kills, operators, ray, redis, samples, serve
 
 pytestmark = [pytest.mark.full, pytest.mark.usefixtures("operator")]
 MINUTE = timedelta(minutes=1)
 NEW_RAY = ray.NEW_IMAGE
-SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("ray-service.*.yaml"))
 SERVICES = {"ray-service.custom-serve-service.yaml": "custom-ray-serve-service"}
+ASKED_ELSEWHERE = {
+    "ray-service.sample.yaml",  # test_rayservice
+    "ray-service.image-classifier.yaml",  # test_journeys
+}
 PORTS = {"ray-service.different-port.yaml": 9000, "ray-service.custom-serve-service.yaml": 80}
 URL = f"http://{serve.NAME}-serve-svc:8000"
 
@@ -179,7 +182,7 @@ def test_an_operator_killed_after_any_write_of_a_start_makes_one_cluster(
     assert k > 8  # finalizer, name, cluster, notes, label, Services, statuses
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+@pytest.mark.parametrize("sample", samples.runnable("ray-service"), ids=lambda sample: sample.name)
 def test_a_sample_serves(cluster: clusters.Cluster, namespace: str, sample: Path) -> None:
     """Scenario 21."""
     cluster.apply(sample, namespace)
@@ -191,7 +194,7 @@ def test_a_sample_serves(cluster: clusters.Cluster, namespace: str, sample: Path
     assert status["numServeEndpoints"] > 0
     apps = status["activeServiceStatus"]["applicationStatuses"]
     assert {each["status"] for each in apps.values()} == {"RUNNING"}
-    if sample.name != "ray-service.sample.yaml":
+    if sample.name not in ASKED_ELSEWHERE:
         host = SERVICES.get(sample.name, f"{name}-serve-svc")
         port = PORTS.get(sample.name, 8000)
         said = serve.answers(cluster, namespace, name, url=f"http://{host}:{port}/")

@@ -1,4 +1,4 @@
-"""Every sample of a RayCluster comes up as it is."""
+"""Every sample of a RayCluster comes up as it is; those that need more are accepted at least."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -8,20 +8,20 @@ import yaml
 
 from tests.e2e import test_accelerators
 from tests.support import cluster as clusters
-from tests.support import operators, ray
+from tests.support import operators, ray, samples
 
-SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("ray-cluster.*.yaml"))
 ELSEWHERE = {
     "ray-cluster.embedded-gcs-ft.yaml",  # test_embedded_storage: needs a gate and a volume
     "ray-cluster.sample.yaml",  # test_raycluster
-    "ray-cronjob.sample.yaml",  # tests/api/test_cronjobs: needs a gate, and waits for a morning
+    "ray-cluster.heterogeneous.yaml",  # test_journeys
+    "ray-cluster.three-workers.yaml",  # test_journeys
 }
 
 
 @pytest.mark.full
 @pytest.mark.parametrize(
     "sample",
-    [each for each in SAMPLES if each.name not in ELSEWHERE],
+    [each for each in samples.runnable("ray-cluster") if each.name not in ELSEWHERE],
     ids=lambda sample: sample.name,
 )
 def test_a_sample_gets_ready(
@@ -33,8 +33,20 @@ def test_a_sample_gets_ready(
         cluster.apply(sample, namespace)
         for manifest in yaml.safe_load_all(sample.read_text()):
             if manifest["kind"] == "RayCluster":
-                groups = manifest["spec"]["workerGroupSpecs"]
+                groups = manifest["spec"].get("workerGroupSpecs", [])
                 workers = sum(
                     each.get("replicas", 0) * each.get("numOfHosts", 1) for each in groups
                 )
                 ray.wait_ready(cluster, namespace, manifest["metadata"]["name"], workers=workers)
+
+
+@pytest.mark.parametrize(
+    "sample", [each for each in samples.ALL if samples.needs(each)], ids=lambda sample: sample.name
+)
+@pytest.mark.full
+def test_a_sample_that_needs_more_is_accepted(
+    cluster: clusters.Cluster, operator: operators.Operator, namespace: str, sample: Path
+) -> None:
+    assert operator.pods()
+    flags = ("--validate=strict", "--dry-run=server", "-f", str(sample))
+    assert "created" in cluster.kubectl("-n", namespace, "apply", *flags)
