@@ -43,10 +43,14 @@ class Knob(enum.StrEnum):
     RECOVERY = "RAY_AUTOSCALER_AVAILABILITY_RECOVERY_S"
 
 
-def events(cluster: api.RayCluster, options: settings.Settings) -> tuple[actions.Event, ...]:
+def events(
+    cluster: api.RayCluster, head: records.Pod | None, options: settings.Settings
+) -> tuple[actions.Event, ...]:
     """Tell once a generation what is said of a sidecar that there is none of."""
     answered = cluster.status.get("observedGeneration") == cluster.metadata.generation
-    found = [] if answered or mode(cluster, options) is not Mode.OPERATOR else disregarded(cluster)
+    is_ours = mode(cluster, options) is Mode.OPERATOR
+    lives = controller(cluster, head) is Mode.SIDECAR
+    found = disregarded(cluster) if is_ours and not lives and not answered else []
     if not found:
         return ()
     message = (

@@ -56,7 +56,10 @@ def plan(
     if invalid:
         return actions.Plan(invalid=invalid, events=events)
     events += (*_orphan_events(cluster, observed), *versions.events(cluster, observed))
-    events += (*account.events(cluster, observed.around), *autoscaling.events(cluster, options))
+    events += (
+        *account.events(cluster, observed.around),
+        *autoscaling.events(cluster, observed.head(), options),
+    )
     if is_paused(cluster):
         return actions.Plan(events=events)
     idle = idleness.plan(cluster, observed, now)

@@ -42,15 +42,14 @@ def _unready(before: Conditions, after: Conditions) -> tuple[actions.Event, ...]
 
 
 def _scaling(before: Conditions, after: Conditions) -> tuple[actions.Event, ...]:
-    """Tell who scales when that changes, and when nobody can."""
+    """Tell who scales when that changes, and when nobody can; of a cluster taken over, nothing."""
     was, is_ = conditions.find(before, SCALED), conditions.find(after, SCALED)
-    reason = was.reason if was else ""
-    if is_ is None or is_.reason in {reason, Told.HEAD_NOT_RUNNING}:
+    if was is None or is_ is None or is_.reason in {was.reason, Told.HEAD_NOT_RUNNING}:
         return ()
     if is_.status == "False":
         name = UNAVAILABLE if is_.reason == Told.GCS_UNREACHABLE else is_.reason
         return (actions.Event(type="Warning", reason=name, action="Scale", message=is_.message),)
-    if reason == Told.GCS_UNREACHABLE:
+    if was.reason == Told.GCS_UNREACHABLE:
         message = "the head's GCS answers again"
         return (actions.Event(type="Normal", reason=RECOVERED, action="Scale", message=message),)
     meaning = Told(is_.reason).meaning
