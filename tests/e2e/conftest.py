@@ -35,6 +35,7 @@ class SharedRayCluster(NamedTuple):
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "first: takes the whole cluster, before others share it")
     config.addinivalue_line("markers", "last: looks back on all other tests, so it runs after them")
     if config.getoption("numprocesses", None):
         raise pytest.UsageError("the e2e tests share one operator: run them without -n")
@@ -45,7 +46,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(TEST_SECONDS))
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """Order tests: first, any, last."""
+    if item.get_closest_marker("first"):
+        return -1
+    return 1 if item.get_closest_marker("last") else 0
 
 
 def _localcluster(command: str) -> Path | None:

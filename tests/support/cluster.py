@@ -63,10 +63,11 @@ class Cluster:
         """`programs` is the folder of kubectl and helm; None means they are on the PATH."""
         path = os.environ["PATH"]
         self.kubeconfig = kubeconfig
+        self.path = f"{programs}:{path}" if programs else path
         self._environment = {
             **os.environ,
             "KUBECONFIG": str(kubeconfig),
-            "PATH": f"{programs}:{path}" if programs else path,
+            "PATH": self.path,
         }
         connect = kubernetes.config.new_client_from_config
         self._api: kubernetes.client.ApiClient = connect(str(kubeconfig))  # type: ignore[no-untyped-call]

@@ -1,0 +1,196 @@
+"""The journeys of docs/journeys.md, typed on an empty cluster, and what must be true after them.
+
+Each begins and ends without operator and CRDs, so they run before other tests share a cluster.
+"""
+
+import contextlib
+import random
+import re
+import shutil
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import conftest, test_adoption
+from tests.support import adoption, bare, journeys, operators, ray
+from tests.support import cluster as clusters
+
+pytestmark = [pytest.mark.first, pytest.mark.timeout(5400)]
+JOURNEYS = journeys.read()
+RAY = re.compile(r"samples/ray-|charts/ray-cluster")
+KILLS_SECONDS = (8.0, 40.0)
+"""How long an operator may live, at least and at most."""
+KUBERAY = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": operators.NAME, "labels": {"app.kubernetes.io/name": operators.NAME}},
+    "spec": {
+        "selector": {"matchLabels": {"app.kubernetes.io/name": operators.NAME}},
+        "template": {
+            "metadata": {"labels": {"app.kubernetes.io/name": operators.NAME}},
+            "spec": {
+                "containers": [
+                    {
+                        "name": operators.NAME,
+                        "image": "quay.io/kuberay/operator:v1.4.2",
+                        "imagePullPolicy": "Never",
+                        "command": ["/manager"],
+                    }
+                ]
+            },
+        },
+    },
+}
+"""As KubeRay's chart makes it; that its image isn't here keeps it from doing anything."""
+
+
+@pytest.fixture(scope="module")
+def empty(cluster: clusters.Cluster, is_local: bool) -> Iterator[clusters.Cluster]:
+    """The local cluster without the operator; what was installed is installed again."""
+    if not is_local:
+        pytest.skip("the CRDs of this cluster aren't the tests' to delete")
+    if others := bare.others(cluster):
+        pytest.fail(f"to remove the CRDs would remove these, delete them first: {others}")
+    was_there = operators.is_installed(cluster, conftest.OPERATOR_NAMESPACE)
+    yield cluster
+    if was_there:
+        operators.install(cluster, namespace=conftest.OPERATOR_NAMESPACE)
+
+
+@pytest.fixture
+def place(empty: clusters.Cluster) -> Iterator[clusters.Cluster]:
+    """An empty cluster, which it is again afterwards, whatever came between."""
+    bare.clear(empty)
+    assert bare.left(empty) == []
+    yield empty
+    bare.clear(empty)
+
+
+@pytest.fixture
+def shell(place: clusters.Cluster, namespace: str, tmp_path: Path) -> Iterator[journeys.Shell]:
+    """A user's shell: kubectl at work in the test's namespace, Helm, and Ray's command line."""
+    kubeconfig = tmp_path / "kubeconfig"
+    shutil.copy(place.kubeconfig, kubeconfig)
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    path = f"{Path(sys.executable).parent}:{place.path}"
+    shell = journeys.Shell(folder, {"KUBECONFIG": str(kubeconfig), "PATH": path})
+    shell.type(f"kubectl config set-context --current --namespace={namespace}")
+    yield shell
+    shell.close()
+
+
+def walk(
+    cluster: clusters.Cluster,
+    shell: journeys.Shell,
+    namespace: str,
+    steps: Iterable[journeys.Step],
+) -> str:
+    """Type the steps; return all that they printed. What goes wrong is told with the state then."""
+    try:
+        return "".join(journeys.walk(shell, steps))
+    except journeys.Broken as broken:
+        there = {each["metadata"]["name"] for each in cluster.list("namespaces", None)}
+        states = [cluster.describe(each) for each in (namespace, *bare.NAMESPACES) if each in there]
+        raise journeys.Broken("\n".join([str(broken), *states])) from None
+
+
+def assert_nothing_left(cluster: clusters.Cluster, namespace: str) -> None:
+    """No CRD, no operator, none of its rights, no namespace of the journey's, and no Pod."""
+    assert bare.left(cluster) == []
+    cluster.wait(
+        lambda: not cluster.list("pods", namespace),
+        within=timedelta(minutes=2),
+        what="all Pods gone",
+        namespace=namespace,
+    )
+
+
+def pairs(printed: str) -> set[tuple[str, str]]:
+    """Read which pairs of nodes samples/example.py told of."""
+    return set(re.findall(r"\('([\w-]+)', '([\w-]+)'\)", printed))
+
+
+@contextlib.contextmanager
+def operator_killed_now_and_then(cluster: clusters.Cluster) -> Iterator[list[float]]:
+    """Kill every operator's Pod again and again; give how long each was left alone before."""
+    draw, is_over, lives = random.Random(), threading.Event(), list[float]()
+    selector = f"--selector={clusters.OPERATOR_PODS}"
+
+    def kill() -> None:
+        while not is_over.wait(life := draw.uniform(*KILLS_SECONDS)):
+            with contextlib.suppress(clusters.CommandFailed):
+                said = cluster.kubectl(
+                    *("delete", "pod", "--all-namespaces", selector, "--force"),
+                    *("--grace-period=0", "--wait=false"),
+                )
+                lives.extend([life] * said.count("force deleted"))
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    try:
+        yield lives
+    finally:
+        is_over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "letter", ["A", *(pytest.param(each, marks=pytest.mark.full) for each in "BCDEF")]
+)
+def test_a_journey(
+    place: clusters.Cluster, shell: journeys.Shell, namespace: str, letter: str
+) -> None:
+    printed = walk(place, shell, namespace, JOURNEYS[letter].steps)
+    if letter == "B":
+        nodes = {each for pair in pairs(printed) for each in pair}
+        for stem in ("raycluster-three-workers-", "ray-"):
+            assert len({each for each in nodes if re.match(rf"{stem}(head|work)", each)}) == 4
+    assert_nothing_left(place, namespace)
+
+
+@pytest.mark.full
+def test_clusters_of_another_operator(
+    place: clusters.Cluster, shell: journeys.Shell, namespace: str
+) -> None:
+    """G: real Ray in Pods as KubeRay makes them, and its operator in the way."""
+    place.kubectl("apply", "-f", str(journeys.ROOT / "crds"))
+    place.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    place.kubectl("create", "namespace", "kuberay")
+    place.apply(KUBERAY, "kuberay")
+    resource, children = adoption.read(test_adoption.GOLDEN)
+    for child in children:
+        if child["kind"] == "Pod":
+            child["spec"]["containers"][0]["env"].append(dict(ray.PATIENCE))
+    made = [test_adoption.here(each, namespace) for each in children]
+    adoption.leave(place, namespace, resource, made, runs=True)
+    place.wait(
+        lambda: test_adoption.all_ready(place, namespace),
+        within=ray.START,
+        what="head and worker ready, without any operator",
+        namespace=namespace,
+    )
+    before = test_adoption.lives(place, namespace)
+    walk(place, shell, namespace, JOURNEYS["G"].steps)
+    ray.wait_tasks(place, namespace, test_adoption.NAME, within=timedelta(minutes=2))
+    assert test_adoption.lives(place, namespace) == before
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("letter", "ABCDE")
+def test_a_journey_ends_well_though_the_operator_is_killed(
+    place: clusters.Cluster, shell: journeys.Shell, namespace: str, letter: str
+) -> None:
+    """Killed at any moment from the first Ray resource on; before, the journey shows its Pod."""
+    steps = JOURNEYS[letter].steps
+    first = next(number for number, each in enumerate(steps) if RAY.search(each.commands))
+    walk(place, shell, namespace, steps[:first])
+    with operator_killed_now_and_then(place) as lives:
+        walk(place, shell, namespace, steps[first:])
+    print(f"killed {len(lives)} times, after {[round(each) for each in lives]} s")
+    assert lives
+    assert_nothing_left(place, namespace)
