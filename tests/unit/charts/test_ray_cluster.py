@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from localcluster import toolchain
 from ray_operator import features, go_yaml, offline
 
 Json = dict[str, Any]
@@ -34,12 +32,8 @@ class Refused(Exception):
 
 
 @pytest.fixture(scope="session")
-def helm() -> Path:
-    """Return Helm, built when it isn't yet."""
-    if not (toolchain.tools() / "helm").exists():
-        build = [sys.executable, "-m", "localcluster", "build", "helm"]
-        subprocess.run(build, cwd=ROOT, check=True)
-    return toolchain.tools() / "helm"
+def helm(tools: Path) -> Path:
+    return tools / "helm"
 
 
 class Chart:
