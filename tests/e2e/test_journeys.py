@@ -19,7 +19,7 @@ from tests.e2e import conftest, test_adoption
 from tests.support import adoption, bare, journeys, operators, ray
 from tests.support import cluster as clusters
 
-pytestmark = [pytest.mark.first, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.full, pytest.mark.first, pytest.mark.timeout(5400)]
 JOURNEYS = journeys.read()
 RAY = re.compile(r"samples/ray-|charts/ray-cluster")
 KILLS_SECONDS = (8.0, 40.0)
@@ -139,9 +139,7 @@ def operator_killed_now_and_then(cluster: clusters.Cluster) -> Iterator[list[flo
         thread.join()
 
 
-@pytest.mark.parametrize(
-    "letter", ["A", *(pytest.param(each, marks=pytest.mark.full) for each in "BCDEF")]
-)
+@pytest.mark.parametrize("letter", list("ABCDEF"))
 def test_a_journey(
     place: clusters.Cluster, shell: journeys.Shell, namespace: str, letter: str
 ) -> None:
@@ -153,7 +151,6 @@ def test_a_journey(
     assert_nothing_left(place, namespace)
 
 
-@pytest.mark.full
 def test_clusters_of_another_operator(
     place: clusters.Cluster, shell: journeys.Shell, namespace: str
 ) -> None:
@@ -180,7 +177,6 @@ def test_clusters_of_another_operator(
     assert test_adoption.lives(place, namespace) == before
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("letter", "ABCDE")
 def test_a_journey_ends_well_though_the_operator_is_killed(
     place: clusters.Cluster, shell: journeys.Shell, namespace: str, letter: str
