@@ -82,9 +82,10 @@ def test_workers_come_for_work_and_go_when_idle(cluster: clusters.Cluster, idle:
     assert cluster.list("roles", idle) == []
     with scaled.beside(lambda: scaled.burst(cluster, idle, 6, 3)) as said:
         scaled.wait_workers(cluster, idle, 3)
-        # `ray status` and the dashboard tell of it as if Ray's own autoscaler did the work.
+        # `ray status` and the dashboard tell of it as if Ray's own autoscaler did the work. It takes
+        # seconds itself, in which they may have come.
         shown = scaled.on_head(cluster, idle, "ray", "status")
-        assert re.search(r"scaled-workers-worker-\w+: workers, ", shown), shown
+        assert re.search(r"scaled-workers-worker-\w+: workers, | [123] workers\b", shown), shown
     assert len(said[0].partition("hosts:")[2].split()) == 3
     (up,) = scaled.told(cluster, idle, "ScaledUp")
     assert up == "Scaled up group workers by 3 to 3: no node has room for 6 of {CPU: 1}"
