@@ -82,7 +82,7 @@ def test_workers_come_for_work_and_go_when_idle(cluster: clusters.Cluster, idle:
     assert cluster.list("roles", idle) == []
     with scaled.beside(lambda: scaled.burst(cluster, idle, 6, 3)) as said:
         scaled.wait_workers(cluster, idle, 3)
-        # `ray status` and the dashboard tell of it as if Ray's own autoscaler did the work. It takes
+        # `ray status` and the dashboard tell of it as if by Ray's own autoscaler. It takes
         # seconds itself, in which they may have come.
         shown = scaled.on_head(cluster, idle, "ray", "status")
         assert re.search(r"scaled-workers-worker-\w+: workers, | [123] workers\b", shown), shown
