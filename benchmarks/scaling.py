@@ -172,7 +172,7 @@ class _Pods:
     def __init__(self, pods: dict[records.Key, list[records.Pod]]) -> None:
         self._pods = pods
 
-    def owned_by(self, key: records.Key) -> list[records.Pod]:
+    def controlled_by(self, key: records.Key, _: str) -> list[records.Pod]:
         return self._pods[key]
 
 

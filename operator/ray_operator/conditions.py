@@ -42,6 +42,11 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def make(type_: str, status: str, reason: str, message: str = "") -> Condition:
+    """Return a condition whose time and generation are still to be filled in."""
+    return Condition(type=type_, status=status, reason=reason, message=message)
+
+
 def moment(text: str) -> datetime | None:
     """Read what `timestamp` wrote; None when it is nothing such."""
     try:

@@ -306,6 +306,12 @@ class Children(Generic[T]):
         """Return the children whose controller is named by the key."""
         return self._of(key.namespace).owned_by(key)
 
+    def controlled_by(self, key: records.Key, uid: str) -> list[T]:
+        """Return those of them whose controller is this very object, and none before it."""
+        return [
+            each for each in self.owned_by(key) if each.owner is not None and each.owner.uid == uid
+        ]
+
     def written(self, namespace: str, answer: bytes) -> None:
         """Take in the API server's answer to a write of ours."""
         self._of(namespace).written(answer)

@@ -67,11 +67,7 @@ class World:
         """Return the children whose controller is this cluster, by UID."""
         metadata = cluster.metadata
         key = records.Key(records.RAYCLUSTERS.kind, metadata.namespace, metadata.name)
-        pods = tuple(
-            pod
-            for pod in self._stores.pods.owned_by(key)
-            if pod.owner is not None and pod.owner.uid == metadata.uid
-        )
+        pods = tuple(self._stores.pods.controlled_by(key, metadata.uid))
         return observed.Observed(
             pods=pods,
             events=self._warnings(metadata.namespace, pods),
@@ -81,21 +77,12 @@ class World:
                 if pod.owner is not None and pod.owner.uid != metadata.uid
             ),
             around=around,
-            services=tuple(
-                service
-                for service in self._stores.services.owned_by(key)
-                if service.owner is not None and service.owner.uid == metadata.uid
-            ),
-            jobs=tuple(
-                job
-                for job in self._stores.jobs.owned_by(key)
-                if job.owner is not None and job.owner.uid == metadata.uid
-            ),
+            services=tuple(self._stores.services.controlled_by(key, metadata.uid)),
+            jobs=tuple(self._stores.jobs.controlled_by(key, metadata.uid)),
             others=tuple(
                 other
                 for children in self._stores.others.values()
-                for other in children.owned_by(key)
-                if other.owner is not None and other.owner.uid == metadata.uid
+                for other in children.controlled_by(key, metadata.uid)
             ),
             ray=self._heads.answer(key),
             is_used=any(map(self._is_at_work, self._users(key))),
@@ -110,10 +97,7 @@ class World:
         name = job.status.get("rayClusterName") or ""
         cluster = records.Key(records.RAYCLUSTERS.kind, metadata.namespace, name)
         data = self._own.get(cluster)
-        submitter = next(
-            (each for each in self._stores.submitters.owned_by(key) if _is_of(each, metadata.uid)),
-            None,
-        )
+        submitter = next(iter(self._stores.submitters.controlled_by(key, metadata.uid)), None)
         found = api.RayCluster.model_validate_json(data) if data else None
         is_selected = job.spec.cluster_selector.get(names.CLUSTER_LABEL) == name
         if found is not None and not is_selected and found.metadata.controller() != metadata.uid:
@@ -123,14 +107,7 @@ class World:
             pods=tuple(self._stores.pods.owned_by(cluster)),
             submitter=submitter,
             submitter_pods=tuple(self._stores.submitter_pods.owned_by(key)),
-            service=next(
-                (
-                    each
-                    for each in self._stores.job_services.owned_by(key)
-                    if _is_of(each, metadata.uid)
-                ),
-                None,
-            ),
+            service=next(iter(self._stores.job_services.controlled_by(key, metadata.uid)), None),
             keeps_head=self._is_kept(records.RAYJOBS.kind, "head"),
             ray=self._jobs.answer(key),
         )
@@ -156,11 +133,7 @@ class World:
                 name: tuple(self._stores.pods.owned_by(records.Key(kind, namespace, name)))
                 for name in clusters
             },
-            services=tuple(
-                each
-                for each in self._stores.stable_services.owned_by(key)
-                if _is_of(each, metadata.uid)
-            ),
+            services=tuple(self._stores.stable_services.controlled_by(key, metadata.uid)),
             endpoints=self._counted(key, services.serve_name(service)),
             serve=self._serve.answers(key),
         )
@@ -194,10 +167,6 @@ class World:
         heard = [each for each in self._stores.events if each.namespace in (None, namespace)]
         unready = [pod for pod in pods if not pod.ready]
         return {pod.uid: found for each in heard for pod in unready if (found := each.of(pod))}
-
-
-def _is_of(child: records.Job | records.Service, uid: str) -> bool:
-    return child.owner is not None and child.owner.uid == uid
 
 
 def _age(run: cron_observed.Run) -> tuple[float, str]:

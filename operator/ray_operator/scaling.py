@@ -51,6 +51,7 @@ TOLD_AFTER = timedelta(hours=1)
 IDLE_TOLD_AFTER = timedelta(seconds=10)
 """Who is idle changes with every task; it is no reason to write a status more often."""
 MANY = 100
+"""Pods, of which each step takes so long that others should have their turn in between."""
 _STATES = ("desired", "pending", "running", "idle")
 MISSES = 3
 """Before it is told that a GCS doesn't answer."""
@@ -138,11 +139,7 @@ class Scaler:
         case.misses = 0
         cluster = case.read(data)
         now = datetime.now(UTC)
-        pods = [
-            pod
-            for pod in self._pods.owned_by(key)
-            if pod.owner is not None and pod.owner.uid == cluster.metadata.uid
-        ]
+        pods = self._pods.controlled_by(key, cluster.metadata.uid)
         with _aside(key):
             await self._keep_constraint(client, case, state)
         wanted = demand.normalised(state.demand)

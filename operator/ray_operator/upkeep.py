@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ray_operator import errors, kube, records
+from ray_operator import errors, kube, records, wire
 from ray_operator.api import base, crds, raycluster
 from ray_operator.raycluster import cleanup
 from ray_operator.rayjob import plan as rayjob
@@ -52,13 +52,8 @@ class _Condition(msgspec.Struct):
     status: str = ""
 
 
-class _Meta(msgspec.Struct, rename="camel"):
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    deletion_timestamp: str | None = None
-    finalizers: list[str] = []
+class _Meta(wire.Metadata):
+    finalizers: list[str] = msgspec.field(default_factory=list)
 
 
 class _Selector(msgspec.Struct, rename="camel"):

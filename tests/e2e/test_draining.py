@@ -80,9 +80,8 @@ def python(
     within: timedelta = 2 * MINUTE,
 ) -> str:
     """Run a program in the head; return its standard output."""
-    head = ray.head(cluster, namespace, name)
-    where = ("-n", namespace, "exec", "-i", head, "-c", "ray-head", "--", "python", "-")
-    return cluster.kubectl(*where, *arguments, stdin=program, within=within)
+    command = ("python", "-", *arguments)
+    return ray.on_head(cluster, namespace, name, *command, stdin=program, within=within)
 
 
 def said(output: str, what: str) -> str:

@@ -115,10 +115,22 @@ def condition(status: clusters.Json, type_: str) -> clusters.Json:
     return next((item for item in found if item["type"] == type_), {})
 
 
+def on_head(
+    cluster: clusters.Cluster,
+    namespace: str,
+    name: str,
+    *command: str,
+    stdin: str = "",
+    within: timedelta = timedelta(minutes=2),
+) -> str:
+    """Run a command in the head; return what it printed."""
+    where = ("-n", namespace, "exec", "-i", head(cluster, namespace, name), "-c", "ray-head", "--")
+    return cluster.kubectl(*where, *command, stdin=stdin, within=within)
+
+
 def python(cluster: clusters.Cluster, namespace: str, name: str, program: str) -> str:
     """Run a program with the head's Python; return what it printed."""
-    where = ("-n", namespace, "exec", "-i", head(cluster, namespace, name), "-c", "ray-head", "--")
-    return cluster.kubectl(*where, "python", "-", stdin=program)
+    return on_head(cluster, namespace, name, "python", "-", stdin=program)
 
 
 def wait_tasks(
@@ -144,8 +156,7 @@ def wait_tasks(
 def hosts(cluster: clusters.Cluster, namespace: str, name: str) -> set[str]:
     """Run a task on every Ray node, with a fresh nonce; return the hosts it ran on."""
     nonce = uuid.uuid4().hex
-    where = ("-n", namespace, "exec", "-i", head(cluster, namespace, name), "-c", "ray-head", "--")
     program = EVERY_NODE.read_text()
-    output = cluster.kubectl(*where, "python", "-", nonce, stdin=program)
+    output = on_head(cluster, namespace, name, "python", "-", nonce, stdin=program)
     lines = [line.split() for line in output.splitlines() if line.startswith(nonce)]
     return {host for _, _, host in lines}

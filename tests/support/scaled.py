@@ -90,10 +90,8 @@ def on_head(
     stdin: str = "",
     name: str = NAME,
 ) -> str:
-    """Run a command in the head; return what it printed."""
-    head = ray.head(cluster, namespace, name)
-    where = ("-n", namespace, "exec", "-i", head, "-c", "ray-head", "--")
-    return cluster.kubectl(*where, *command, stdin=stdin, within=6 * MINUTE)
+    """Run a command in the head, in which workers may have to come first."""
+    return ray.on_head(cluster, namespace, name, *command, stdin=stdin, within=6 * MINUTE)
 
 
 def burst(

@@ -112,7 +112,7 @@ class Scaled:
         ]
         server.have(self.head, *self.nodes)
 
-    def owned_by(self, _: records.Key) -> list[records.Pod]:
+    def controlled_by(self, _: records.Key, __: str) -> list[records.Pod]:
         return self.pods
 
     async def look(self, times: int = 1) -> None:

@@ -152,7 +152,7 @@ def _why(asked: question.Question, solution: scale_up.Solution) -> str:
 def _scale(group: model.Group, launched: int) -> scaling_records.Scale:
     replicas = group.replicas().values()
     running = [each for each in replicas if all(one.state is model.State.RUNNING for one in each)]
-    desired = min(max(group.desired, group.count()), group.maximum) + launched
+    desired = group.present() + launched
     return scaling_records.Scale(
         group=group.name,
         desired=desired,

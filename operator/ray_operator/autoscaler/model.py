@@ -91,6 +91,10 @@ class Group:
         """Count the replicas that are there, whatever they do."""
         return len({worker.replica for worker in self.workers})
 
+    def present(self) -> int:
+        """Count the replicas that are there or will be, as far as the bound lets them."""
+        return min(max(self.desired, self.count()), self.maximum)
+
     def owed(self) -> int:
         """Count the replicas that are still to be made."""
         return max(0, self.desired - self.count())

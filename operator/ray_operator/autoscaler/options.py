@@ -16,6 +16,7 @@ from ray_operator.raycluster import autoscaling
 Knob = autoscaling.Knob
 MOST_PODS = 500
 """To add by one decision."""
+RECOVERY = timedelta(seconds=600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Options:
     interval: timedelta | None = None
     most_launches: int = MOST_PODS
     pending_timeout: timedelta | None = None
-    recovery: timedelta = timedelta(seconds=600)
+    recovery: timedelta = RECOVERY
 
 
 def read(given: options.AutoscalerOptions | None) -> Options:
@@ -44,13 +45,12 @@ def read(given: options.AutoscalerOptions | None) -> Options:
         for each in (given.env if given else ())
         if isinstance(each.get("value"), str)
     }
-    pending = _seconds(said, Knob.PENDING_TIMEOUT)
     return Options(
         conserves_gpus=said.get(Knob.CONSERVES_GPUS, "1") not in {"0", "false"},
         interval=_seconds(said, Knob.INTERVAL),
         most_launches=_count(said.get(Knob.MOST_LAUNCHES, "")) or MOST_PODS,
-        pending_timeout=pending,
-        recovery=_seconds(said, Knob.RECOVERY) or timedelta(seconds=600),
+        pending_timeout=_seconds(said, Knob.PENDING_TIMEOUT),
+        recovery=_seconds(said, Knob.RECOVERY) or RECOVERY,
     )
 
 

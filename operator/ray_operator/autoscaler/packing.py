@@ -110,8 +110,9 @@ class Packing:
     def grow(self, wanted: demand.Counted) -> demand.Counted:
         """Place onto new nodes; return what no group brings a node for."""
         waiting = _Waiting(wanted)
-        while waiting.places and self._launch(waiting):
-            pass
+        is_served = True
+        while is_served and waiting.places:
+            is_served = self._launch(waiting)
         return waiting.rest()
 
     def values_of(self, label: str) -> list[str]:

@@ -27,8 +27,7 @@ def operations(
     found: list[Operation] = []
     for group in groups:
         left = gone.get(group.name, ())
-        present = min(max(group.desired, group.count()), group.maximum)
-        target = max(group.minimum, present + launches.get(group.name, 0) - len(left))
+        target = max(group.minimum, group.present() + launches.get(group.name, 0) - len(left))
         listed = [*group.lingering, *(pod for replica in left for pod in replica)]
         # What the bounds do anyway isn't written.
         replicas = group.stored if target == group.desired else target

@@ -57,7 +57,7 @@ def problem(asked: Question, remembered: memory.Memory, now: datetime) -> scale_
         sources=tuple(
             packing.Source(
                 group.name,
-                0 if group.name in failing else group.maximum - max(group.desired, group.count()),
+                0 if group.name in failing else group.maximum - group.present(),
                 group.offers,
                 group.priority,
                 _availability(group.name, remembered, asked.options, now),

@@ -112,15 +112,21 @@ def _broken(
     if dead_for < DEAD_FOR:
         return []
     why = "its Ray node ended" if is_whole else "it has lost a host"
-    if is_whole or dead_for >= BROKEN_FOR:
-        return [_removal(group, replica, why, drains=False)]
-    return [Removal(group=group.name, workers=tuple(replica), why=why, drains=True, is_broken=True)]
+    goes_on = not is_whole and dead_for < BROKEN_FOR
+    return [_removal(group, replica, why, drains=goes_on, is_broken=goes_on)]
 
 
 def _removal(
-    group: model.Group, replica: Sequence[model.Worker], why: str, *, drains: bool
+    group: model.Group,
+    replica: Sequence[model.Worker],
+    why: str,
+    *,
+    drains: bool,
+    is_broken: bool = False,
 ) -> Removal:
-    return Removal(group=group.name, workers=tuple(replica), why=why, drains=drains)
+    return Removal(
+        group=group.name, workers=tuple(replica), why=why, drains=drains, is_broken=is_broken
+    )
 
 
 def _is_idle(group: model.Group, replica: Sequence[model.Worker], needed: Collection[str]) -> bool:

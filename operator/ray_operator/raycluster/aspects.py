@@ -73,7 +73,7 @@ def current(
         assert first.error is not None
         reason = first.action.reasons.condition
         message = actions.told(first)
-        found.append(_condition(Type.REPLICA_FAILURE, "True", reason, message))
+        found.append(conditions.make(Type.REPLICA_FAILURE, "True", reason, message))
     return found
 
 
@@ -83,28 +83,24 @@ def _is_in_the_way(container: records.Container, *, ray: str) -> bool:
     return container.state == "waiting" or bool(ended)
 
 
-def _condition(type_: Type, status: str, reason: str, message: str = "") -> conditions.Condition:
-    return conditions.Condition(type=type_, status=status, reason=reason, message=message)
-
-
 def _head_ready(observed: seen.Observed) -> conditions.Condition:
     head = measures.head_pod(observed)
     if head is None:
-        return _condition(
+        return conditions.make(
             Type.HEAD_POD_READY, "False", Reason.HEAD_POD_NOT_FOUND, "Head Pod not found"
         )
     if head.ready:
         reason = _reason(head.ready_reason, Reason.HEAD_POD_RUNNING_AND_READY)
-        return _condition(Type.HEAD_POD_READY, "True", reason, head.ready_message)
+        return conditions.make(Type.HEAD_POD_READY, "True", reason, head.ready_message)
     failing = next(
         (item for item in head.containers if _is_in_the_way(item, ray=head.ray_container)), None
     )
     if head.ready_reason == "ContainersNotReady" and failing is not None:
         message = f"{head.ready_message}; {failing.name}: {failing.message or failing.reason}"
         reason = _reason(failing.reason, Reason.UNKNOWN)
-        return _condition(Type.HEAD_POD_READY, "False", reason, message)
+        return conditions.make(Type.HEAD_POD_READY, "False", reason, message)
     reason = _reason(head.ready_reason, Reason.UNKNOWN)
-    return _condition(Type.HEAD_POD_READY, "False", reason, head.ready_message)
+    return conditions.make(Type.HEAD_POD_READY, "False", reason, head.ready_message)
 
 
 def _reason(given: str, otherwise: Reason) -> str:
@@ -114,7 +110,7 @@ def _reason(given: str, otherwise: Reason) -> str:
 
 def _suspension(phase: suspension.Phase) -> list[conditions.Condition]:
     return [
-        _condition(type_, "True" if phase is it else "False", type_)
+        conditions.make(type_, "True" if phase is it else "False", type_)
         for type_, it in (
             (Type.SUSPENDING, suspension.Phase.SUSPENDING),
             (Type.SUSPENDED, suspension.Phase.SUSPENDED),
@@ -124,7 +120,7 @@ def _suspension(phase: suspension.Phase) -> list[conditions.Condition]:
 
 def _orphaned(orphans: Sequence[records.Pod]) -> conditions.Condition:
     message = plan.orphans_found(orphans)
-    return _condition(Type.ORPHANED_GROUP, "True", Told.ORPHANED_PODS_FOUND, message)
+    return conditions.make(Type.ORPHANED_GROUP, "True", Told.ORPHANED_PODS_FOUND, message)
 
 
 def _up_to_date(cluster: api.RayCluster, observed: seen.Observed) -> conditions.Condition:
@@ -132,8 +128,8 @@ def _up_to_date(cluster: api.RayCluster, observed: seen.Observed) -> conditions.
     progress = upgrade.progress(cluster, observed)
     if not progress.head and not progress.workers:
         if obstacle := head_service.obstacle(cluster, observed):
-            return _condition(Type.UP_TO_DATE, "False", Told.SERVICE_KEPT, obstacle)
-        return _condition(Type.UP_TO_DATE, "True", Told.ALL_PODS_UP_TO_DATE)
+            return conditions.make(Type.UP_TO_DATE, "False", Told.SERVICE_KEPT, obstacle)
+        return conditions.make(Type.UP_TO_DATE, "True", Told.ALL_PODS_UP_TO_DATE)
     parts = ["the head"] if progress.head else []
     parts += [f"{count} workers of group {name}" for name, count in progress.workers.items()]
     old = f"of an older template: {', '.join(parts)}"
@@ -150,7 +146,7 @@ def _up_to_date(cluster: api.RayCluster, observed: seen.Observed) -> conditions.
     else:
         reason, more = Told.ROLLING, f"{progress.updated} workers are of the new one"
     message = f"{old}: {more}" if more else old
-    return _condition(Type.UP_TO_DATE, "False", reason, message)
+    return conditions.make(Type.UP_TO_DATE, "False", reason, message)
 
 
 def _provisioned(
@@ -158,12 +154,12 @@ def _provisioned(
 ) -> conditions.Condition:
     if phase is suspension.Phase.SUSPENDED:
         message = "The RayCluster has been suspended"
-        return _condition(Type.PROVISIONED, "False", Reason.PODS_PROVISIONING, message)
+        return conditions.make(Type.PROVISIONED, "False", Reason.PODS_PROVISIONING, message)
     if ready or conditions.is_true(before, Type.PROVISIONED):
         message = "All Ray Pods are ready for the first time"
-        return _condition(Type.PROVISIONED, "True", Reason.ALL_PODS_READY_FIRST_TIME, message)
+        return conditions.make(Type.PROVISIONED, "True", Reason.ALL_PODS_READY_FIRST_TIME, message)
     message = "RayCluster Pods are being provisioned for the first time"
-    return _condition(Type.PROVISIONED, "False", Reason.PODS_PROVISIONING, message)
+    return conditions.make(Type.PROVISIONED, "False", Reason.PODS_PROVISIONING, message)
 
 
 def _cluster_ready(
@@ -178,13 +174,15 @@ def _cluster_ready(
         starting = vocabulary.Starting
         is_over = phase is suspension.Phase.SUSPENDED
         reason = starting.SUSPENDED if is_over else starting.SUSPENDING
-        return _condition(Type.READY, "False", reason, "The RayCluster is suspended by its spec")
+        return conditions.make(
+            Type.READY, "False", reason, "The RayCluster is suspended by its spec"
+        )
     if ready:
-        return _condition(Type.READY, "True", Reason.ALL_PODS_READY)
+        return conditions.make(Type.READY, "True", Reason.ALL_PODS_READY)
     if found is not None:
-        return _condition(Type.READY, "False", found.reason, found.message)
+        return conditions.make(Type.READY, "False", found.reason, found.message)
     heads = sum(seen.is_ready(pod) for pod in observed.head_pods())
     workers = sum(seen.is_ready(pod) for pod in measures.listed_workers(cluster, observed))
     wanted = sum(groups.desired_pods(group) for group in cluster.spec.worker_group_specs)
     message = f"{heads} of 1 head and {workers} of {wanted} workers ready"
-    return _condition(Type.READY, "False", vocabulary.Starting.PODS_NOT_READY, message)
+    return conditions.make(Type.READY, "False", vocabulary.Starting.PODS_NOT_READY, message)

@@ -38,7 +38,8 @@ def since(cluster: api.RayCluster, observed: seen.Observed, now: datetime) -> da
     """
     if not is_watched(cluster) or observed.is_used:
         return None
-    before, drivers = _told(cluster), observed.ray.drivers
+    before = conditions.moment(cluster.status.get(FIELD, ""))
+    drivers = observed.ray.drivers
     if observed.ray.state is None or drivers is None:
         return before
     if not observed.ray.is_idle():
@@ -103,11 +104,3 @@ def _delete(cluster: api.RayCluster, begun: datetime) -> actions.Delete:
         reasons=DELETE,
         why=f"nothing has gone on in it since {conditions.timestamp(begun)}",
     )
-
-
-def _told(cluster: api.RayCluster) -> datetime | None:
-    """Read since when nothing had gone on when the status was written."""
-    try:
-        return datetime.fromisoformat(cluster.status[FIELD]).astimezone(UTC)
-    except (KeyError, TypeError, ValueError):
-        return None

@@ -47,13 +47,14 @@ def _doomed(
     cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings, now: datetime
 ) -> actions.Plan:
     """Let workers go whose nodes will; what is marked has its successor made at once."""
-    replicas: dict[str, list[records.Pod]] = {}
-    for pod in observed.worker_pods():
-        if pod.deletion_at is None and not drain.is_draining(pod):
-            replicas.setdefault(pod.labels.get(names.REPLICA_NAME_LABEL, pod.name), []).append(pod)
+    staying = [
+        pod
+        for pod in observed.worker_pods()
+        if pod.deletion_at is None and not drain.is_draining(pod)
+    ]
     going = [
         replica
-        for replica in replicas.values()
+        for replica in replicas.grouped(staying).values()
         if any(pod.node in observed.doomed for pod in replica)
     ]
     why = f"its node is taken away ({', '.join(sorted(set(observed.doomed.values())))})"

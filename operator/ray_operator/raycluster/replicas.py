@@ -36,7 +36,7 @@ def plan(
     health = turnover.sort_broken(living, judge, now=now)
     reasons = _reasons(group, [pod for pod, _ in health.broken])
     whole, doomed = [], []
-    for replica in _replicas(living).values():
+    for replica in grouped(living).values():
         why = next((reasons[pod.name] for pod in replica if pod.name in reasons), "")
         if not why and _is_incomplete(cluster, group, replica):
             why = f"its replica has {len(replica)} of {groups.hosts(group)} Pods"
@@ -90,10 +90,11 @@ def _reasons(group: api.WorkerGroupSpec, broken: Iterable[records.Pod]) -> Mappi
     }
 
 
-def _replicas(pods: Iterable[records.Pod]) -> dict[str, list[records.Pod]]:
+def grouped(pods: Iterable[records.Pod]) -> dict[str, list[records.Pod]]:
+    """Return the Pods of each replica; one without the label is its own."""
     found: dict[str, list[records.Pod]] = {}
     for pod in pods:
-        found.setdefault(pod.labels[names.REPLICA_NAME_LABEL], []).append(pod)
+        found.setdefault(pod.labels.get(names.REPLICA_NAME_LABEL, pod.name), []).append(pod)
     return found
 
 

@@ -72,31 +72,29 @@ def current(cluster: api.RayCluster, observed: seen.Observed) -> list[conditions
     if mode is not autoscaling.Mode.OPERATOR or standing is None:
         return found
     if not standing.unmet:
-        return [*found, _condition(Type.DEMAND_MET, "True", Told.DEMAND_SERVED)]
+        return [*found, conditions.make(Type.DEMAND_MET, "True", Told.DEMAND_SERVED)]
     first = standing.unmet[0]
     more = f" and {len(standing.unmet) - 1} other kinds" if len(standing.unmet) > 1 else ""
     message = f"{first.count} of {first.request}: {first.why}{more}"
     reason = Told.INFEASIBLE_REQUEST if first.is_infeasible else Told.DEMAND_UNMET
-    return [*found, _condition(Type.DEMAND_MET, "False", reason, message)]
+    return [*found, conditions.make(Type.DEMAND_MET, "False", reason, message)]
 
 
 def _autoscaling(cluster: api.RayCluster, observed: seen.Observed) -> conditions.Condition:
     head, standing = observed.head(), observed.scaling
     if head is None:
-        return _condition(Type.AUTOSCALING, "False", Told.HEAD_NOT_RUNNING)
+        return conditions.make(Type.AUTOSCALING, "False", Told.HEAD_NOT_RUNNING)
     match autoscaling.controller(cluster, head):
         case autoscaling.Mode.SIDECAR:
-            return _condition(Type.AUTOSCALING, "True", Told.SCALED_BY_SIDECAR)
+            return conditions.make(Type.AUTOSCALING, "True", Told.SCALED_BY_SIDECAR)
         case autoscaling.Mode.OPERATOR if standing is not None and standing.trouble:
-            return _condition(Type.AUTOSCALING, "False", Told.GCS_UNREACHABLE, standing.trouble)
+            return conditions.make(
+                Type.AUTOSCALING, "False", Told.GCS_UNREACHABLE, standing.trouble
+            )
         case autoscaling.Mode.OPERATOR:
-            return _condition(Type.AUTOSCALING, "True", Told.SCALED_BY_OPERATOR)
+            return conditions.make(Type.AUTOSCALING, "True", Told.SCALED_BY_OPERATOR)
     message = (
         f"autoscaling was switched on since head {head.name} was made: delete its Pod, or set"
         " upgradeStrategy.type to Recreate"
     )
-    return _condition(Type.AUTOSCALING, "False", Told.HEAD_MADE_WITHOUT, message)
-
-
-def _condition(type_: Type, status: str, reason: str, message: str = "") -> conditions.Condition:
-    return conditions.Condition(type=type_, status=status, reason=reason, message=message)
+    return conditions.make(Type.AUTOSCALING, "False", Told.HEAD_MADE_WITHOUT, message)

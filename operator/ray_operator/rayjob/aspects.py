@@ -40,18 +40,20 @@ def _ends(state: State) -> Iterator[conditions.Condition]:
     if state.phase not in FINISHED:
         return
     if state.phase is Phase.FAILED:
-        yield _condition(Type.FAILED, "True", state.reason or Told.FAILED, state.message)
+        yield conditions.make(Type.FAILED, "True", state.reason or Told.FAILED, state.message)
         return
     how = Told.STOPPED if state.job_status == STOPPED else Told.SUCCEEDED
-    yield _condition(Type.COMPLETE, "True", how, state.message)
+    yield conditions.make(Type.COMPLETE, "True", how, state.message)
 
 
 def _suspended(state: State) -> conditions.Condition:
     if state.phase is Phase.SUSPENDED:
-        return _condition(Type.SUSPENDED, "True", Told.SUSPENDED)
+        return conditions.make(Type.SUSPENDED, "True", Told.SUSPENDED)
     if state.phase is Phase.SUSPENDING:
-        return _condition(Type.SUSPENDED, "False", Told.SUSPENDING, "the cluster is being removed")
-    return _condition(Type.SUSPENDED, "False", Told.RESUMED)
+        return conditions.make(
+            Type.SUSPENDED, "False", Told.SUSPENDING, "the cluster is being removed"
+        )
+    return conditions.make(Type.SUSPENDED, "False", Told.RESUMED)
 
 
 def _cluster(job: api.RayJob, observed: Observed, state: State) -> Iterator[conditions.Condition]:
@@ -74,21 +76,19 @@ def _reachable(observed: Observed, state: State) -> Iterator[conditions.Conditio
         text = (
             f"unknown, cannot reach the head since {state.unanswered_since:%FT%TZ}: {answer.error}"
         )
-        yield _condition(Type.REACHABLE, "False", Told.UNREACHABLE, text)
+        yield conditions.make(Type.REACHABLE, "False", Told.UNREACHABLE, text)
     elif answer.answered_at is not None:
-        yield _condition(Type.REACHABLE, "True", Told.ANSWERS)
+        yield conditions.make(Type.REACHABLE, "True", Told.ANSWERS)
     else:
-        yield _condition(Type.REACHABLE, "Unknown", Told.NOT_ASKED, "Ray hasn't been asked yet")
+        yield conditions.make(
+            Type.REACHABLE, "Unknown", Told.NOT_ASKED, "Ray hasn't been asked yet"
+        )
 
 
 def _failure(outcome: actions.Outcome) -> Iterator[conditions.Condition]:
     for first in outcome.failures[:1]:
         reason = first.action.reasons.condition
-        yield _condition(Type.CHILD_FAILURE, "True", reason, actions.told(first))
-
-
-def _condition(type_: str, status: str, reason: str, message: str = "") -> conditions.Condition:
-    return conditions.Condition(type=type_, status=status, reason=reason, message=message)
+        yield conditions.make(Type.CHILD_FAILURE, "True", reason, actions.told(first))
 
 
 def _at(item: conditions.Condition, generation: int) -> conditions.Condition:

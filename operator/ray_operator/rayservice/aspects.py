@@ -58,22 +58,22 @@ def wait(case: Case, state: State) -> timedelta | None:
 
 def _ready(case: Case, state: State) -> conditions.Condition:
     if state.phase in _WHOLE:
-        return _condition(Type.READY, "False", _WHOLE[state.phase])
+        return conditions.make(Type.READY, "False", _WHOLE[state.phase])
     if state.phase is Phase.TIMED_OUT:
         allowed = initialization.timeout(case)
         text = f"nothing served within {allowed}; change the spec to begin anew"
-        return _condition(Type.READY, "False", Told.INITIALIZING_TIMEOUT, text)
+        return conditions.make(Type.READY, "False", Told.INITIALIZING_TIMEOUT, text)
     seen, before = case.observed.endpoints, _before(case, Type.READY)
     was = before is not None and before.status == "True"
     left = _until_ready(case)
     if (seen.count and (was or left is None)) or (was and left is not None):
-        return _condition(Type.READY, "True", Told.ENDPOINTS, f"{seen.count} endpoints")
+        return conditions.make(Type.READY, "True", Told.ENDPOINTS, f"{seen.count} endpoints")
     if case.invalid:
         text = "; ".join(map(str, case.invalid))
-        return _condition(Type.READY, "False", Told.VALIDATION_FAILED, text)
+        return conditions.make(Type.READY, "False", Told.VALIDATION_FAILED, text)
     had = was or (before is not None and before.reason == Told.NO_ENDPOINTS)
     reason = Told.NO_ENDPOINTS if had else Told.INITIALIZING
-    return _condition(Type.READY, "False", reason, applications.waits_for(case, state))
+    return conditions.make(Type.READY, "False", reason, applications.waits_for(case, state))
 
 
 def _until_ready(case: Case) -> timedelta | None:
@@ -89,17 +89,17 @@ def _until_ready(case: Case) -> timedelta | None:
 def _upgrade(case: Case, state: State) -> conditions.Condition:
     type_ = Type.UPGRADE_IN_PROGRESS
     if state.phase in _WHOLE:
-        return _condition(type_, "False", _WHOLE[state.phase])
+        return conditions.make(type_, "False", _WHOLE[state.phase])
     if state.active and state.pending:
         text = applications.waits_for(case, state)
         if _is_stuck(case):
             text = STUCK_PREFIX + text
-        return _condition(type_, "True", Told.BOTH_CLUSTERS, text)
+        return conditions.make(type_, "True", Told.BOTH_CLUSTERS, text)
     if state.active:
-        return _condition(type_, "False", Told.NO_PENDING_CLUSTER)
+        return conditions.make(type_, "False", Told.NO_PENDING_CLUSTER)
     if case.observed.services:
-        return _condition(type_, "Unknown", Told.NO_ACTIVE_CLUSTER)
-    return _condition(type_, "False", Told.INITIALIZING)
+        return conditions.make(type_, "Unknown", Told.NO_ACTIVE_CLUSTER)
+    return conditions.make(type_, "False", Told.INITIALIZING)
 
 
 def _is_stuck(case: Case) -> bool:
@@ -122,13 +122,13 @@ def _suspension(case: Case, state: State) -> Iterator[conditions.Condition]:
     if state.phase is Phase.SUSPENDING:
         is_new = case.state.phase is not Phase.SUSPENDING
         reason = Told.SUSPEND_REQUESTED if is_new else Told.SUSPEND_IN_PROGRESS
-        yield _condition(Type.SUSPENDING, "True", reason)
+        yield conditions.make(Type.SUSPENDING, "True", reason)
     elif state.phase is Phase.SUSPENDED:
-        yield _condition(Type.SUSPENDING, "False", Told.SUSPEND_COMPLETE)
-        yield _condition(Type.SUSPENDED, "True", Told.SUSPEND_COMPLETE)
+        yield conditions.make(Type.SUSPENDING, "False", Told.SUSPEND_COMPLETE)
+        yield conditions.make(Type.SUSPENDED, "True", Told.SUSPEND_COMPLETE)
     elif _before(case, Type.SUSPENDED) is not None:
-        yield _condition(Type.SUSPENDING, "False", Told.SUSPEND_COMPLETE)
-        yield _condition(Type.SUSPENDED, "False", Told.RESUMED)
+        yield conditions.make(Type.SUSPENDING, "False", Told.SUSPEND_COMPLETE)
+        yield conditions.make(Type.SUSPENDED, "False", Told.RESUMED)
 
 
 def _serving(case: Case, state: State) -> Iterator[conditions.Condition]:
@@ -163,21 +163,23 @@ def _kept(case: Case, name: str, type_: str) -> conditions.Condition | None:
 def _up_to_date(case: Case, state: State) -> conditions.Condition:
     type_ = Type.UP_TO_DATE
     if case.invalid:
-        return _condition(type_, "Unknown", Told.VALIDATION_FAILED, "the spec breaks a rule")
+        return conditions.make(type_, "Unknown", Told.VALIDATION_FAILED, "the spec breaks a rule")
     if state.pending:
-        return _condition(type_, "False", Told.UPGRADING if state.active else Told.INITIALIZING)
+        return conditions.make(
+            type_, "False", Told.UPGRADING if state.active else Told.INITIALIZING
+        )
     if succession.is_outdated(case, state):
         text = "spec.rayClusterConfig changed; the cluster of before goes on serving"
         if succession.is_incremental(case):
             text += ": moving traffic step by step isn't supported yet, use NewCluster"
-            return _condition(type_, "False", Told.NOT_SUPPORTED, text)
-        return _condition(type_, "False", Told.STRATEGY_NONE, text)
+            return conditions.make(type_, "False", Told.NOT_SUPPORTED, text)
+        return conditions.make(type_, "False", Told.STRATEGY_NONE, text)
     config, cluster = case.config(), case.observed.cluster(state.active)
     noted = cluster.metadata.annotations.get(names.SERVE_CONFIG_ANNOTATION) if cluster else ""
     applied = case.observed.answer(state.active).applied or noted
     if config and applied != config.digest:
-        return _condition(type_, "False", Told.CONFIG_NOT_APPLIED)
-    return _condition(type_, "True", Told.UP_TO_DATE)
+        return conditions.make(type_, "False", Told.CONFIG_NOT_APPLIED)
+    return conditions.make(type_, "True", Told.UP_TO_DATE)
 
 
 def _reachable(case: Case, name: str) -> conditions.Condition:
@@ -185,10 +187,10 @@ def _reachable(case: Case, name: str) -> conditions.Condition:
     since = answer.unanswered_since
     if answer.error and since is not None and case.now - since >= SILENCE:
         text = f"unknown, cannot reach the head since {since:%FT%TZ}: {answer.error}"
-        return _condition(type_, "False", Told.UNREACHABLE, text)
+        return conditions.make(type_, "False", Told.UNREACHABLE, text)
     if answer.state is None or answer.error:
-        return _condition(type_, "Unknown", Told.NOT_ASKED, "Serve hasn't answered yet")
-    return _condition(type_, "True", Told.ANSWERS)
+        return conditions.make(type_, "Unknown", Told.NOT_ASKED, "Serve hasn't answered yet")
+    return conditions.make(type_, "True", Told.ANSWERS)
 
 
 def _until_silent(case: Case, state: State) -> timedelta | None:
@@ -201,7 +203,7 @@ def _until_silent(case: Case, state: State) -> timedelta | None:
 def _failure(outcome: actions.Outcome) -> Iterator[conditions.Condition]:
     for first in outcome.failures[:1]:
         reason = first.action.reasons.condition
-        yield _condition(Type.CHILD_FAILURE, "True", reason, actions.told(first))
+        yield conditions.make(Type.CHILD_FAILURE, "True", reason, actions.told(first))
 
 
 def _before(case: Case, type_: str) -> conditions.Condition | None:
@@ -210,7 +212,3 @@ def _before(case: Case, type_: str) -> conditions.Condition | None:
 
 def _positive(left: timedelta) -> timedelta | None:
     return left if left > timedelta() else None
-
-
-def _condition(type_: str, status: str, reason: str, message: str = "") -> conditions.Condition:
-    return conditions.Condition(type=type_, status=status, reason=reason, message=message)
