@@ -28,7 +28,8 @@ STATE_PERIOD_SECONDS = 1.0
 """The GCS hears of its nodes' loads no more often."""
 IDLE_PERIOD_SECONDS = 5.0
 """Where it only matters whether anything goes on at all."""
-DRIVERS_PERIOD_SECONDS = 15.0
+DRIVERS_PERIOD_SECONDS = 30.0
+"""What drivers need shows as demand; that there are some only keeps the operator awake."""
 PATIENCE = timedelta(seconds=3)
 """A scale-down waits this long for a head that doesn't answer."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
