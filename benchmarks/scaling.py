@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,14 +31,14 @@ from ray_operator import (
     resources,
     scaling,
 )
-from ray_operator.autoscaler import demand, packing, scale_up
+from ray_operator.autoscaler import decide, demand, packing, scale_up
 from ray_operator.protos import autoscaler_pb2 as pb
 from tests.support import fake_gcs
 from tests.unit import builders
 
 CLUSTERS = 500
 SETTLE_SECONDS = 75.0
-"""Until a cluster in which nothing goes on is asked less often."""
+"""Until a cluster in which nothing goes on is asked less often, here sooner than in life."""
 MEASURE_SECONDS = 60.0
 SHAPES, NODES, GROUPS = 1000, 1000, 20
 
@@ -58,6 +59,7 @@ def _idle() -> None:
 
 
 async def _follow(ports: list[int]) -> None:
+    decide.STILL_BUSY, decide.QUIET_AFTER = timedelta(seconds=30), timedelta(seconds=60)
     before = _memory()
     world = _World(ports)
     await asyncio.sleep(SETTLE_SECONDS)

@@ -23,8 +23,8 @@ from ray_operator.autoscaler import (
     scale_up,
 )
 
-STILL_BUSY = timedelta(seconds=30)
-QUIET_AFTER = timedelta(seconds=60)
+STILL_BUSY, QUIET_AFTER = timedelta(seconds=60), timedelta(seconds=300)
+"""Who has just used a cluster is the most likely to use it again, and waits for the answer."""
 
 
 class Pace:

@@ -316,7 +316,7 @@ def test_looks_get_rarer() -> None:
     world = World(replicas=0)
     paces: list[timedelta] = []
     at: datetime = world.now
-    while world.now - at < timedelta(seconds=90):
+    while world.now - at < timedelta(seconds=330):
         after = paces[-1] if paces else SECOND
         paces.append(world.look([], [], after=after).look_after)
     assert list(dict.fromkeys(paces)) == [
