@@ -21,7 +21,8 @@ from ray_operator import errors, ray_records, serve_records
 DEADLINE = timedelta(seconds=5)
 SUBMISSION_DEADLINE = timedelta(seconds=15)
 """The head's agent may take 10 s to say that it isn't there."""
-HEALTH_DEADLINE = timedelta(seconds=2)
+HEALTH_DEADLINE = timedelta(seconds=5)
+"""A proxy answers in milliseconds; one that is busy, in line with its requests."""
 LONGEST_ANSWER = 16 * 2**20
 LONGEST_REASON = 500
 JOBS = "/api/jobs/"

@@ -124,12 +124,13 @@ def has_http_health(spec: api.RayClusterSpec, group: api.GroupSpec) -> bool:
 def _serves(group: api.GroupSpec) -> dict[str, Any]:
     """Return the readiness of a worker that takes requests: as its Serve proxy says.
 
-    Whether its raylet is well is the liveness probe's to ask.
+    Whether its raylet is well is the liveness probe's to ask. The probe waits in line with the
+    requests: to take a proxy away for being busy would leave the others all of its work.
     """
     return {
         "httpGet": {"path": "/-/healthz", "port": serve_port(group)},
         "periodSeconds": 2,
-        "timeoutSeconds": 2,
+        "timeoutSeconds": 5,
         "failureThreshold": 2,
         "successThreshold": 1,
     }
