@@ -181,7 +181,10 @@ class Dashboard:
                 timeout=aiohttp.ClientTimeout(total=within.total_seconds()),
             ) as response:
                 return _Answer(response.status, await _body(response.content))
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except TimeoutError as error:
+            seconds = within.total_seconds()
+            raise errors.Slow(f"{path}: no answer within {seconds:g} s") from error
+        except aiohttp.ClientError as error:
             raise errors.Unreachable(f"{path}: {error or 'no answer'}") from error
 
 

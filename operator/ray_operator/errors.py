@@ -74,6 +74,10 @@ class Unreachable(RayError):
     """No answer: nobody listens, it took too long, or the head isn't up to it (5xx)."""
 
 
+class Slow(Unreachable):
+    """No answer within the time that was given."""
+
+
 class Rejected(RayError):
     """Ray says no: a missing or wrong token, an unknown call, a bad request."""
 

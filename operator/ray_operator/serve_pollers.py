@@ -106,7 +106,7 @@ class ServePollers:
         if inquiry.head != before.head:
             poll.retry_at, poll.retry_seconds = 0.0, FIRST_RETRY_SECONDS
             poll.answer = msgspec.structs.replace(
-                poll.answer, running_since=None, head_serves=None, error=""
+                poll.answer, running_since=None, head_proxy=None, error=""
             )
         poll.pause_seconds, poll.rounds = FIRST_PAUSE_SECONDS, 0
         poll.wakeup.set()
@@ -124,7 +124,7 @@ class ServePollers:
                 # It is of a head, or configuration, of before; but what Ray has taken, it has.
                 poll.answer = msgspec.structs.replace(poll.answer, applied=found[0].applied)
                 continue
-            poll.answer = msgspec.structs.replace(found[0], head_serves=found[1])
+            poll.answer = msgspec.structs.replace(found[0], head_proxy=found[1])
             if poll.answer.error and not before.error:
                 _log.info("%s %s/%s: Serve doesn't answer: %s", *key, poll.answer.error)
             if _facts(before) != _facts(poll.answer):
@@ -181,31 +181,38 @@ class ServePollers:
             applied=applied,
             running_since=(answer.running_since or now) if runs else None,
             refusal=refusal,
-            head_serves=answer.head_serves,
+            head_proxy=answer.head_proxy,
         )
 
     async def _look_at_proxy(
         self, key: records.Key, poll: _Poll, inquiry: serve_records.ServeInquiry
-    ) -> bool | None:
+    ) -> serve_records.Proxy | None:
         """Tell whether the head takes requests; a single bad answer is doubted first."""
-        known = poll.answer.head_serves
+        known = poll.answer.head_proxy
         if not inquiry.port or not inquiry.head.is_up:
-            return False
+            return serve_records.Proxy.REFUSES
+        why = "it says so"
         try:
             client = self._heads.proxy(
                 key.namespace, pod=inquiry.pod, ip=inquiry.ip, port=inquiry.port
             )
-            serves = await client.takes_requests()
-        except errors.RayError:
-            serves = False
+            is_well = await client.takes_requests()
+            found = serve_records.Proxy.SERVES if is_well else serve_records.Proxy.REFUSES
+        except errors.Slow as error:
+            found, why = serve_records.Proxy.SLOW, str(error)
+        except errors.RayError as error:
+            found, why = serve_records.Proxy.REFUSES, str(error)
         except Exception:  # noqa: BLE001 - the task must live, and look again
             _log.exception("%s %s/%s: internal error", *key)
             return known
-        if known is not False and not serves and not poll.is_doubted:
+        is_worse = found is not serve_records.Proxy.SERVES and found is not known
+        if is_worse and not poll.is_doubted:
             poll.is_doubted = True
             return known
         poll.is_doubted = False
-        return serves
+        if is_worse:
+            _log.info("%s %s/%s: the head's Serve proxy %s: %s", *key, found.value, why)
+        return found
 
 
 async def _deploy(
@@ -244,7 +251,7 @@ def _facts(answer: serve_records.ServeAnswer) -> tuple[object, ...]:
         answer.running_since is None,
         answer.refusal,
         bool(answer.error),
-        answer.head_serves,
+        answer.head_proxy,
     )
 
 

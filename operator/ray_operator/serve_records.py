@@ -6,6 +6,7 @@ are aware UTC.
 Source: Ray Serve, REST API; statuses are passed on as Ray says them.
 """
 
+import enum
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -46,6 +47,14 @@ class ServeState(msgspec.Struct, frozen=True):
     proxies: frozenset[str] = frozenset()
 
 
+class Proxy(enum.Enum):
+    """What is known of a head's Serve proxy: whether it takes requests, or is late to say so."""
+
+    SERVES = "serves"
+    SLOW = "slow"
+    REFUSES = "refuses"
+
+
 class ServeAnswer(msgspec.Struct, frozen=True):
     """What a cluster has said of Serve so far.
 
@@ -56,7 +65,7 @@ class ServeAnswer(msgspec.Struct, frozen=True):
         refusal: why Ray won't take the newest configuration; empty while it may.
         error: why the newest question got no answer; empty when it did.
         unanswered_since: since when there has been no answer; None while there is.
-        head_serves: the head's proxy takes requests; None while that isn't known.
+        head_proxy: of the head; None while nothing is known.
     """
 
     state: ServeState | None = None
@@ -65,7 +74,7 @@ class ServeAnswer(msgspec.Struct, frozen=True):
     refusal: str = ""
     error: str = ""
     unanswered_since: datetime | None = None
-    head_serves: bool | None = None
+    head_proxy: Proxy | None = None
 
 
 class ServeInquiry(msgspec.Struct, frozen=True):

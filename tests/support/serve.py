@@ -284,18 +284,21 @@ def watched_endpoints(
     cluster: clusters.Cluster, namespace: str, service: str
 ) -> Iterator[Callable[[], int]]:
     """Look at a Service's endpoints again and again; the result tells the fewest there were."""
-    fewest = [10**6]
+    seen = [10**6]
     is_over = threading.Event()
 
     def watch() -> None:
         while not is_over.wait(0.3):
             with contextlib.suppress(clusters.CommandFailed):
-                fewest[0] = min(fewest[0], len(endpoints(cluster, namespace, service)))
+                found = len(endpoints(cluster, namespace, service))
+                if found != seen[-1]:
+                    seen.append(found)
+                    print(f"{time.strftime('%X')} {found} endpoints")
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield lambda: fewest[0]
+        yield lambda: min(seen)
     finally:
         is_over.set()
         thread.join()

@@ -7,6 +7,7 @@ end-to-end tests.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any, cast
 
 import aiohttp
@@ -24,6 +25,7 @@ from ray_operator import (
     serve_records,
 )
 from ray_operator import heads as ways
+from ray_operator.serve_records import Proxy
 
 KEY = records.Key("RayService", "ns1", "svc")
 SOON_SECONDS = 5.0
@@ -41,11 +43,13 @@ class Ray:
         self.proxy = 200
         self.asked = 0
         self.looked = 0
+        self.proxy_seconds = 0.0
         self.port = 0
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         if request.path == "/-/healthz":
             self.looked += 1
+            await asyncio.sleep(self.proxy_seconds)
             return web.Response(status=self.proxy, text="success")
         self.asked += 1
         if self.fault:
@@ -158,7 +162,7 @@ def tasks() -> list[str]:
 
 
 def runs(answer: serve_records.ServeAnswer) -> bool:
-    return answer.running_since is not None and answer.head_serves is True
+    return answer.running_since is not None and answer.head_proxy is Proxy.SERVES
 
 
 async def test_a_configuration_is_sent_once(asking: Asking, ray: Ray) -> None:
@@ -244,19 +248,30 @@ async def test_one_bad_answer_of_the_proxy_is_doubted(asking: Asking, ray: Ray) 
     await asking.told(runs)
     ray.proxy = 503
     looked = ray.looked
-    await asking.told(lambda answer: answer.head_serves is False)
+    await asking.told(lambda answer: answer.head_proxy is Proxy.REFUSES)
     assert ray.looked - looked >= 2
     ray.proxy = 200
     looked = ray.looked
-    await asking.told(lambda answer: answer.head_serves is True)
+    await asking.told(lambda answer: answer.head_proxy is Proxy.SERVES)
     assert ray.looked - looked == 1
+
+
+async def test_a_late_answer_of_the_proxy_is_no_refusal(
+    asking: Asking, ray: Ray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "HEALTH_DEADLINE", timedelta(seconds=0.1))
+    asking.ask(port=ray.port)
+    await asking.told(runs)
+    ray.proxy_seconds = 1.0
+    answer = await asking.told(lambda answer: answer.head_proxy is not Proxy.SERVES)
+    assert answer.head_proxy is Proxy.SLOW
 
 
 async def test_a_head_that_is_not_up_is_not_asked(asking: Asking, ray: Ray) -> None:
     asking.ask(port=ray.port, is_up=False)
     answer = await asking.told(lambda answer: answer.error)
     assert answer.error == "the head's container doesn't run"
-    assert answer.head_serves is False
+    assert answer.head_proxy is Proxy.REFUSES
     assert not ray.asked + ray.looked
 
 

@@ -14,6 +14,7 @@ from ray_operator import actions, names, records
 from ray_operator.raycluster import observed as cluster_seen
 from ray_operator.rayservice import reasons, services
 from ray_operator.rayservice.case import Case
+from ray_operator.serve_records import Proxy
 
 PATIENCE = timedelta(seconds=30)
 """How long a cluster whose applications run waits for the last of its proxies."""
@@ -55,11 +56,17 @@ def wait(case: Case, cluster: str) -> timedelta | None:
 
 
 def labels(case: Case, cluster: str) -> Iterator[actions.Action]:
-    """Label the head of a cluster by whether its proxy takes requests."""
-    serves = case.observed.answer(cluster).head_serves
+    """Label the head of a cluster by whether its proxy takes requests.
+
+    One that is late to say so, under more requests than it can take, keeps them while there is no
+    other Pod to take them: without it all would be refused.
+    """
+    proxy = case.observed.answer(cluster).head_proxy
     head = case.observed.head(cluster)
-    if head is None or serves is None:
+    if head is None or proxy is None:
         return
+    is_last = [pod.uid for pod in case.observed.serving(cluster)] == [head.uid]
+    serves = proxy is Proxy.SERVES or (proxy is Proxy.SLOW and is_last)
     wanted = str(serves and not case.spec.exclude_head_pod_from_serve_svc).lower()
     if head.labels.get(names.SERVE_LABEL) != wanted:
         yield actions.Patch(

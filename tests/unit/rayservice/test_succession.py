@@ -241,6 +241,17 @@ def test_the_head_may_be_kept_from_requests() -> None:
     assert world.status["numServeEndpoints"] == 2
 
 
+def test_a_slow_head_keeps_its_requests_while_nobody_else_could_take_them() -> None:
+    world = World().settle()
+    cluster = world.clusters[world.active]
+    cluster.is_slow, cluster.worker_is_ready = True, False
+    world.settle(5)
+    assert cluster.head_label == "true"
+    cluster.worker_is_ready = True
+    world.settle(5)
+    assert cluster.head_label == "false"
+
+
 def test_suspended_and_resumed() -> None:
     world = World().settle()
     world.edit(rayClusterConfig=OTHER)

@@ -54,6 +54,14 @@ class Cluster:
     applied_at: datetime | None = None
     deleted_at: datetime | None = None
     puts: int = 0
+    is_slow: bool = False
+    worker_is_ready: bool = True
+
+    def proxy(self, wanted: serve_records.ServeInquiry) -> serve_records.Proxy:
+        """Answer for the head's Serve proxy."""
+        if not wanted.port or self.applied is None:
+            return serve_records.Proxy.REFUSES
+        return serve_records.Proxy.SLOW if self.is_slow else serve_records.Proxy.SERVES
 
 
 class World:
@@ -137,7 +145,8 @@ class World:
         for node_type, label in (("head", cluster.head_label), ("worker", "true")):
             if node_type == "head" and not cluster.has_head:
                 continue
-            is_ready = is_up and (node_type == "head" or self._serves(cluster))
+            is_well = cluster.worker_is_ready and self._serves(cluster)
+            is_ready = is_up and (node_type == "head" or is_well)
             state = "running" if is_up else "waiting"
             yield builders.pod(
                 f"{name}-{node_type}",
@@ -290,7 +299,7 @@ class World:
                 state=state,
                 applied=applied,
                 running_since=(answer.running_since or self.now) if runs else None,
-                head_serves=bool(wanted.port) and cluster.applied is not None,
+                head_proxy=cluster.proxy(wanted),
             )
 
     def _state(self, cluster: Cluster) -> serve_records.ServeState:
