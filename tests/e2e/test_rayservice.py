@@ -77,7 +77,35 @@ def test_the_sample(cluster: clusters.Cluster, namespace: str) -> None:
     assert not cluster.list("rayclusters", namespace)
 
 
-@pytest.mark.parametrize("fast", [20, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.full
+def test_no_request_of_many_fails_while_no_cluster_starts(
+    operator: operators.Operator, namespace: str
+) -> None:
+    """A hundred a second, in place and through a restarted operator.
+
+    Two CPUs that carry these have none left to start another cluster beside them.
+    """
+    cluster, service = operator.cluster, f"{serve.NAME}-serve-svc"
+    cluster.apply(serve.code(), namespace)
+    config = serve.cluster_config("1", cpu="700m", image=ray.NEW_IMAGE)
+    cluster.apply(serve.ray_service(rayClusterConfig=config), namespace)
+    serve.wait_condition(cluster, namespace, "Ready")
+    with serve.load(cluster, namespace, f"http://{service}:8000", fast=100, cpu="700m") as load:
+        print("baseline", serve.summary(load.wait(8)))
+        with serve.watched_endpoints(cluster, namespace, service) as fewest:
+            serve.change(cluster, namespace, serveConfigV2=serve.config("b"))
+            serve.wait_serving(cluster, namespace)
+            operator.scale(0)
+            operator.scale(1)
+            answers = load.wait(30)
+            assert fewest() >= 1
+    found = serve.summary(answers)
+    print("in all", found)
+    assert found["failed"] == 0
+    assert found["versions"] == ["a/1", "b/1"]
+
+
+@pytest.mark.parametrize("fast", [20, pytest.param(40, marks=pytest.mark.full)])
 def test_no_request_fails_through_changes(
     operator: operators.Operator, namespace: str, fast: int
 ) -> None:
