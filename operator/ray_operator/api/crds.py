@@ -124,6 +124,11 @@ class Kind(NamedTuple):
         }
 
 
+def _reason(condition: str) -> str:
+    """Return where a condition says why it is as it is."""
+    return f'.status.conditions[?(@.type=="{condition}")].reason'
+
+
 _AGE = Column("age", "date", ".metadata.creationTimestamp")
 _CLUSTER_COLUMNS = (
     Column("desired workers", "integer", ".status.desiredWorkerReplicas"),
@@ -158,6 +163,8 @@ KINDS = (
             Column("ray cluster name", "string", ".status.rayClusterName"),
             Column("start time", "string", ".status.startTime"),
             Column("end time", "string", ".status.endTime"),
+            Column("reason", "string", ".status.reason"),  # ours
+            Column("ray cluster", "string", _reason("RayClusterReady")),  # ours
             _AGE,
         ),
         old_columns=(),
@@ -170,6 +177,7 @@ KINDS = (
         columns=(
             Column("service status", "string", ".status.serviceStatus"),
             Column("num serve endpoints", "string", ".status.numServeEndpoints"),
+            Column("reason", "string", _reason("Ready")),  # ours
             _AGE,
         ),
         old_columns=(),

@@ -220,10 +220,12 @@ def test_columns_of_other_kinds() -> None:
             "ray cluster name",
             "start time",
             "end time",
+            "reason",
+            "ray cluster",
             "age",
         ],
         ("RayJob", "v1alpha1"): [],
-        ("RayService", "v1"): ["service status", "num serve endpoints", "age"],
+        ("RayService", "v1"): ["service status", "num serve endpoints", "reason", "age"],
         ("RayService", "v1alpha1"): [],
         ("RayCronJob", "v1"): ["schedule", "timezone", "last schedule", "age", "suspend"],
     }
