@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks import jobs, scaling
+from benchmarks import fleet, jobs, scaling
 from tests.api import operators
 from tests.support import adoption, apiserver
 from tests.support import cluster as clusters
@@ -36,8 +36,14 @@ WITHIN = timedelta(minutes=10)
 
 
 def main() -> None:
-    """Run all cases, or those of the groups that are named: `api`, `jobs`, `scaling`."""
-    groups = {"api": _api, "jobs": _jobs, "scaling": scaling.run}
+    """Run all cases, or those of the groups that are named: `api`, `jobs`, `scaling`, `fleet`.
+
+    What follows `fleet` is for it: see `python -m benchmarks fleet --help`.
+    """
+    groups = {"api": _api, "jobs": _jobs, "scaling": scaling.run, "fleet": fleet.run}
+    if sys.argv[1:2] == ["fleet"]:
+        fleet.run(sys.argv[2:])
+        return
     for name in sys.argv[1:] or groups:
         groups[name]()
 

@@ -20,6 +20,15 @@ def running(
     api: clusters.Cluster, log: Path, *flags: str, environment: Mapping[str, str] = os.environ
 ) -> Iterator[int]:
     """Run it, with its log in that file; yield the port of its metrics."""
+    with launched(api, log, *flags, environment=environment) as (_, port):
+        yield port
+
+
+@contextmanager
+def launched(
+    api: clusters.Cluster, log: Path, *flags: str, environment: Mapping[str, str] = os.environ
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run it; yield the process too."""
     (port,) = apiserver.free_ports(1)
     command = [sys.executable, "-m", "ray_operator", "run", f"--kubeconfig={api.kubeconfig}"]
     own = (
@@ -32,7 +41,7 @@ def running(
             [*command, *own, *flags], stdout=output, stderr=output, env=dict(environment)
         )
         try:
-            yield port
+            yield process, port
         finally:
             process.terminate()
             process.wait(60)

@@ -179,10 +179,8 @@ def test_names_as_long_as_may_be(cluster: clusters.Cluster, namespace: str) -> N
     assert cluster.get("services", namespace, f"{name}-serve-svc")
     assert cluster.get("services", namespace, f"{name}-head-svc")
     too_long = serve.ray_service(name + "s")
-    cluster.apply(too_long, namespace)
-    serve.wait_condition(
-        cluster, namespace, "Ready", "False", name=name + "s", reason="ValidationFailed"
-    )
+    with pytest.raises(clusters.CommandFailed, match="must have at most 47 characters"):
+        cluster.apply(too_long, namespace)
 
 
 def test_anothers_is_left_alone(operator: operators.Operator, namespace: str) -> None:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -25,8 +25,10 @@ START = timedelta(minutes=2)
 
 
 @contextmanager
-def running(programs: Path) -> Iterator[clusters.Cluster]:
+def running(programs: Path, *flags: str, tokens: Iterable[str] = ()) -> Iterator[clusters.Cluster]:
     """Start an API server; `programs` holds kube-apiserver, etcd and kubectl.
+
+    `tokens` are further lines of the token file: token, user, ID and groups.
 
     Raises RuntimeError with the end of the log when one of the two ends at once.
     """
@@ -34,7 +36,7 @@ def running(programs: Path) -> Iterator[clusters.Cluster]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="api-")))
         client, peer, secure = free_ports(3)
         etcd_url = f"http://127.0.0.1:{client}"
-        _start(
+        start(
             stack,
             folder / "etcd.log",
             *(str(programs / "etcd"), "--data-dir", str(folder / "etcd"), "--unsafe-no-fsync"),
@@ -44,8 +46,9 @@ def running(programs: Path) -> Iterator[clusters.Cluster]:
         key = folder / "sa.key"
         pki.write_private(key, pki.key_pem(ec.generate_private_key(ec.SECP256R1())))
         token = secrets.token_hex(16)
-        (folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
-        server = _start(
+        lines = [f"{token},admin,admin,system:masters", *tokens]
+        (folder / "tokens.csv").write_text("\n".join(lines))
+        server = start(
             stack,
             folder / "kube-apiserver.log",
             str(programs / "kube-apiserver"),
@@ -61,6 +64,7 @@ def running(programs: Path) -> Iterator[clusters.Cluster]:
             "--authorization-mode=RBAC",
             # Nothing makes the accounts that Pods would need, and no Pod is made.
             "--disable-admission-plugins=ServiceAccount",
+            *flags,
         )
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(_kubeconfig(secure, token, folder / "certificates/apiserver.crt"))
@@ -68,7 +72,8 @@ def running(programs: Path) -> Iterator[clusters.Cluster]:
         yield clusters.Cluster(kubeconfig, programs=programs)
 
 
-def _start(stack: ExitStack, log: Path, *command: str) -> subprocess.Popen[bytes]:
+def start(stack: ExitStack, log: Path, *command: str) -> subprocess.Popen[bytes]:
+    """Start a program that ends with the stack."""
     output = stack.enter_context(log.open("wb"))
     process = subprocess.Popen(command, stdout=output, stderr=output)
     stack.callback(process.wait)

@@ -1,0 +1,231 @@
+"""A control plane whose nodes are simulated: Kubernetes' own programs, and kwok for its kubelets.
+
+Owns: starting them, their limits, and who asks what (the audit log). Does not own: the API server
+itself (`tests.support.apiserver`) or the cases (`fleet`). Invariant: all of it is on loopback, in a
+network namespace of its own in which a head's address may be a black hole.
+
+The limits are those of a large cluster, so that the operator is what is waited for: the scheduler's
+default of 50 requests a second would hide it. Without the node-lifecycle controller, heartbeats
+that come late on a busy machine mark no Pod NotReady.
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.support import apiserver
+from tests.support import cluster as clusters
+
+ROOT = Path(__file__).parent.parent
+OPERATOR = "system:serviceaccount:ray-system:kuberay-operator"
+SILENT = "10.200.0.9"
+"""An address from which nothing ever comes back, not even a refusal."""
+REFUSING = "127.64.0.0/16"
+"""Addresses at which nobody listens: who connects is told at once."""
+HOLE_LABEL = "benchmark/silent"
+_NAMESPACE = (
+    "ip link set lo up && ip link add hole type dummy && "
+    "ip addr add 10.200.0.1/24 dev hole && ip link set hole up && exec "
+)
+NODES, PODS_A_NODE = 20, 2000
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """What is running.
+
+    Attributes:
+        admin: who may do all, unlimited.
+        operator: the same API for a service account, as the operator's.
+    """
+
+    admin: clusters.Cluster
+    operator: clusters.Cluster
+    audit: Path
+
+    def requests(self, since: int = 0) -> tuple[Counter[str], int]:
+        """Count the operator's requests by verb and resource, from that byte of the log on."""
+        with self.audit.open("rb") as log:
+            log.seek(since)
+            lines = log.readlines()
+            end = log.tell()
+        found: Counter[str] = Counter()
+        for line in lines:
+            entry = json.loads(line)
+            about = entry.get("objectRef", {})
+            parts = (entry["verb"], about.get("resource", "-"), about.get("subresource", ""))
+            found[" ".join(filter(None, parts))] += 1
+        return found, end
+
+
+def enclosed(*command: str) -> int:
+    """Run a command of this Python in a network namespace of its own; return its exit code."""
+    argv = ["unshare", "--net", "sh", "-c", _NAMESPACE + '"$@"', "sh", sys.executable, *command]
+    return subprocess.run(argv, cwd=ROOT, check=False).returncode
+
+
+@contextmanager
+def running(programs: Path) -> Iterator[ControlPlane]:
+    """Start all of it, with CRDs and nodes; `programs` holds kwok too."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        audit, policy, token = folder / "audit.log", folder / "policy.yaml", secrets.token_hex(16)
+        rule = {"level": "Metadata", "users": [OPERATOR], "omitStages": ["RequestReceived"]}
+        policy.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "audit.k8s.io/v1",
+                    "kind": "Policy",
+                    "rules": [rule, {"level": "None"}],
+                }
+            )
+        )
+        groups = '"system:serviceaccounts,system:serviceaccounts:ray-system"'
+        admin = stack.enter_context(
+            apiserver.running(
+                programs,
+                f"--audit-log-path={audit}",
+                f"--audit-policy-file={policy}",
+                tokens=[f"{token},{OPERATOR},operator,{groups}"],
+            )
+        )
+        _start_controllers(stack, programs, admin.kubeconfig, folder)
+        admin.kubectl("apply", "-f", str(ROOT / "crds"))
+        admin.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        admin.kubectl(
+            *("create", "clusterrolebinding", "operator"),
+            *("--clusterrole=cluster-admin", f"--user={OPERATOR}"),
+        )
+        for number in range(NODES):
+            admin.send("POST", "/api/v1/nodes", _node(f"node-{number}"))
+        kubeconfig = folder / "operator.kubeconfig"
+        config = yaml.safe_load(admin.kubeconfig.read_text())
+        config["users"] = [{"name": "admin", "user": {"token": token}}]
+        kubeconfig.write_text(yaml.safe_dump(config))
+        yield ControlPlane(admin, clusters.Cluster(kubeconfig, programs=programs), audit)
+
+
+def _start_controllers(stack: ExitStack, programs: Path, kubeconfig: Path, folder: Path) -> None:
+    stages = folder / "kwok.yaml"
+    stages.write_text(yaml.safe_dump_all(_stages()))
+    limits = ("--kube-api-qps=2000", "--kube-api-burst=4000", "--leader-elect=false")
+    started = {
+        "kube-controller-manager": (
+            *("--controllers=*,-node-lifecycle-controller", *limits),
+            *("--concurrent-endpoint-syncs=5", "--concurrent-gc-syncs=20"),
+        ),
+        "kube-scheduler": limits,
+        "kwok": ("--manage-all-nodes=true", f"--cidr={REFUSING}", f"--config={stages}"),
+    }
+    for name, flags in started.items():
+        secure = () if name == "kwok" else (f"--secure-port={apiserver.free_ports(1)[0]}",)
+        own = (f"--kubeconfig={kubeconfig}", *flags, *secure)
+        apiserver.start(stack, folder / f"{name}.log", str(programs / name), *own)
+
+
+def _node(name: str) -> dict[str, object]:
+    size = {"cpu": "4000", "memory": "16Ti", "pods": str(PODS_A_NODE)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "status": {"allocatable": size, "capacity": size},
+    }
+
+
+def _stages() -> Iterator[dict[str, object]]:
+    """Yield what becomes of Pods: up at once, at an address that refuses or that is silent."""
+    for name, operator, address in (
+        ("refusing", "DoesNotExist", _ADDRESS),
+        ("silent", "Exists", SILENT),
+    ):
+        yield _stage(
+            f"pod-ready-{name}",
+            [
+                {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"},
+                {"key": ".status.podIP", "operator": "DoesNotExist"},
+                {"key": f'.metadata.labels["{HOLE_LABEL}"]', "operator": operator},
+            ],
+            {"statusTemplate": _READY % address},
+        )
+    yield _stage(
+        "pod-delete",
+        [{"key": ".metadata.deletionTimestamp", "operator": "Exists"}],
+        {"finalizers": {"empty": True}, "delete": True},
+    )
+
+
+_ADDRESS = (
+    "{{ PodIPWith .spec.nodeName ( or .spec.hostNetwork false ) .metadata.uid .metadata.name"
+    " .metadata.namespace }}"
+)
+_READY = """\
+{{ $now := Now }}
+conditions:
+{{ range $type := list "Initialized" "Ready" "ContainersReady" "PodReadyToStartContainers" }}
+- {type: {{ $type }}, status: "True", lastTransitionTime: {{ $now | Quote }}}
+{{ end }}
+containerStatuses:
+{{ range .spec.containers }}
+- image: {{ .image | Quote }}
+  imageID: ""
+  name: {{ .name | Quote }}
+  ready: true
+  restartCount: 0
+  started: true
+  state: {running: {startedAt: {{ $now | Quote }}}}
+{{ end }}
+initContainerStatuses:
+{{ range .spec.initContainers }}
+- image: {{ .image | Quote }}
+  imageID: ""
+  name: {{ .name | Quote }}
+  ready: true
+  restartCount: 0
+  state:
+    terminated:
+      exitCode: 0
+      reason: Completed
+      startedAt: {{ $now | Quote }}
+      finishedAt: {{ $now | Quote }}
+{{ end }}
+hostIP: 127.0.0.1
+podIP: %s
+phase: Running
+startTime: {{ $now | Quote }}
+"""
+
+
+def _stage(
+    name: str, expressions: list[dict[str, object]], following: dict[str, object]
+) -> dict[str, object]:
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "Stage",
+        "metadata": {"name": name},
+        "spec": {
+            "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+            "selector": {"matchExpressions": expressions},
+            "next": following,
+        },
+    }
+
+
+def programs() -> Path:
+    """Build what isn't built yet; return the folder of all programs."""
+    for each in ("kubernetes", "kwok"):
+        build = [sys.executable, "-m", "localcluster", "build", each]
+        done = subprocess.run(
+            build, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, env=dict(os.environ)
+        )
+    return Path(done.stdout.strip().splitlines()[-1])
