@@ -6,6 +6,7 @@ in the package reads the environment, installs signal handlers or has logging co
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import importlib.metadata
 import logging
@@ -47,6 +48,7 @@ from ray_operator import (
     pollers,
     reconcile,
     records,
+    rehearsal,
     relations,
     resources,
     rivals,
@@ -61,6 +63,7 @@ from ray_operator.api import crds, structural
 
 DRAIN = timedelta(seconds=20)
 RETRY_SECONDS = 2.0
+SYNC_SECONDS = 0.1
 
 _log = logging.getLogger("ray_operator")
 
@@ -99,7 +102,11 @@ async def run(command: cli.Run) -> None:
     async with aiohttp.ClientSession(
         auto_decompress=True, connector=aiohttp.TCPConnector(limit=0)
     ) as session:
-        await Operator(session, command, access=access).run(stop)
+        if command.is_rehearsal:
+            told = rehearsal.Rehearsal(functools.partial(print, flush=True))
+            await Operator(session, command, access=access, told=told).rehearse(told)
+        else:
+            await Operator(session, command, access=access).run(stop)
 
 
 class Operator:
@@ -111,6 +118,7 @@ class Operator:
         command: cli.Run,
         *,
         access: credentials.Credentials,
+        told: rehearsal.Rehearsal | None = None,
     ) -> None:
         self._command = command
         user_agent = f"ray-operator/{command.settings.version}"
@@ -133,6 +141,7 @@ class Operator:
             if command.qps is not None and command.qps > 0  # as client-go: else no limit
             else None,
             may_write=may_write,
+            rehearsal=told,
         )
         self._queue = workqueue.WorkQueue()
         self._relations = relations.Relations(
@@ -218,6 +227,8 @@ class Operator:
             kinds.rayservice(world, self._stores, self._serve, options),
             cronjobs.kind(world.raycronjob, options),
         ]
+        if self._command.is_rehearsal:  # what is asked of Ray may be to start something
+            found = [dataclasses.replace(each, ask=lambda *_: None) for each in found]
         return {each.resource.kind: each for each in found}
 
     def _looking(self, client: kube.Kube, own: str, election: str) -> lookout.Lookout:
@@ -237,6 +248,8 @@ class Operator:
         )
 
     def _may_write(self) -> bool:
+        if self._command.is_rehearsal:
+            return True
         leads = self._leader.may_write() or not self._command.leader_election
         return leads and self._lookout.is_clear()
 
@@ -278,17 +291,38 @@ class Operator:
             if ended and not stop.is_set():
                 raise RuntimeError(f"{', '.join(ended)} ended by itself")
 
+    async def rehearse(self, told: rehearsal.Rehearsal) -> None:
+        """Tell what the first pass over each resource would write, and end."""
+        work = [asyncio.create_task(each) for each in self._looks().values()]
+        try:
+            await self._served.refresh()
+            while not self._is_synced():
+                if ended := [each for each in work if each.done()]:
+                    await ended[0]
+                await asyncio.sleep(SYNC_SECONDS)
+            told.end(await self._reconciler.rehearse())
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+
     def _work(self) -> dict[str, Coroutine[None, None, None]]:
         """Return all that runs until the end, by name."""
-        command = self._command
         lead = functools.partial(self._lookout.work_alone, self._lead)
         return {
-            "the watch of our kinds": self._watcher.run(resync=command.settings.resync),
-            "the look at CRDs": self._served.run(command.settings.resync),
             "the look for other operators": self._lookout.run(),
-            "the look at API groups": self._lookups.run(command.settings.resync),
             "the event loop's clock": server.sample_lag(),
-            "leading": self._leader.run(lead) if command.leader_election else lead(),
+            "leading": self._leader.run(lead) if self._command.leader_election else lead(),
+            **self._looks(),
+        }
+
+    def _looks(self) -> dict[str, Coroutine[None, None, None]]:
+        """Return what keeps us informed of the cluster."""
+        resync = self._command.settings.resync
+        return {
+            "the watch of our kinds": self._watcher.run(resync=resync),
+            "the look at CRDs": self._served.run(resync),
+            "the look at API groups": self._lookups.run(resync),
             **self._stores.work(),
         }
 

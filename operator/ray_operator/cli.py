@@ -64,6 +64,7 @@ class Run:
         enable_metrics: tell of each resource, too, not only of the operator.
         warnings: what of the flags and the configuration file can't be obeyed.
         webhook_certificates: folder of tls.crt and tls.key; None means no webhook.
+        is_rehearsal: only tell what would be written first.
     """
 
     metrics_address: str
@@ -84,6 +85,7 @@ class Run:
     settings: settings.Settings
     pod_uid: str = ""
     ignore_other_operators: bool = False
+    is_rehearsal: bool = False
 
 
 def _flag(text: str) -> bool:
@@ -115,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(dest="command", required=True)
     _add_run(subparsers.add_parser("run", help="run the operator"))
+    told = "tell what an operator with these flags would write first; nothing is kept"
+    adopt = subparsers.add_parser("adopt", help=told)
+    adopt.add_argument("--dry-run", action="store_true", required=True, help="to adopt is `run`'s")
+    _add_run(adopt)
     commands.add(subparsers)
     return parser
 
@@ -197,6 +203,7 @@ def parse(
         if environment.get("ENABLE_WEBHOOKS", "").lower() == "true"
         else None,
         webhook_address=given.webhook_bind_address,
+        is_rehearsal=given.command == "adopt",
         settings=options,
     )
 

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from ray_operator import credentials, errors, metrics, records
+from ray_operator import credentials, errors, metrics, records, rehearsal
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 WATCH_SECONDS = 290
@@ -79,14 +79,19 @@ class Kube:
         user_agent: str,
         rate_limit: RateLimit | None = None,
         may_write: Callable[[], bool] = lambda: True,
+        rehearsal: rehearsal.Rehearsal | None = None,
     ) -> None:
-        """`may_write` is asked right before each change is sent, however long that had to wait."""
+        """`may_write` is asked right before each change is sent, however long that had to wait.
+
+        Of a `rehearsal` the API server keeps nothing: it only says what it would do.
+        """
         self._session = session
         self._access = access
         self._ssl = access.ssl_context()
         self._user_agent = user_agent
         self._rate_limit = rate_limit
         self._may_write = may_write
+        self._rehearsal = rehearsal
         self._in_flight = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._host = urllib.parse.urlsplit(access.server).netloc
 
@@ -288,6 +293,9 @@ class Kube:
         if self._rate_limit is not None:
             with metrics.kube_limited_seconds.labels(method, self._host).time():
                 await self._rate_limit.acquire()
+        if self._rehearsal is not None and method != "GET":
+            self._rehearsal.take(method, url, body)
+            params = {**(params or {}), "dryRun": "All"}
         headers = self._headers(accept)
         data = None
         if body is not None:

@@ -132,6 +132,13 @@ class Reconciler:
         finally:
             self._working_since = math.inf
 
+    async def rehearse(self) -> int:
+        """Make one pass over every known key, and follow nothing up; return how many."""
+        keys = self._store.known()
+        for key in sorted(keys):
+            await self._pass(key)
+        return len(keys)
+
     async def drain(self, timeout: timedelta) -> None:
         """Take no more keys and wait for the passes that run, at most that long."""
         self._draining = True

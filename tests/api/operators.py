@@ -47,6 +47,15 @@ def launched(
             process.wait(60)
 
 
+def rehearsed(api: clusters.Cluster) -> list[str]:
+    """Return the lines that `ray-operator adopt --dry-run` prints."""
+    command = [sys.executable, "-m", "ray_operator", "adopt", "--dry-run"]
+    done = subprocess.run(
+        [*command, f"--kubeconfig={api.kubeconfig}"], capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
+
+
 def is_up(port: int) -> bool:
     """Tell whether it answers."""
     with socket.socket() as trying:

@@ -88,9 +88,10 @@ def measured(api: clusters.Cluster, port: int, adopted: dict[str, Adopted]) -> R
 
 
 class Story(NamedTuple):
-    """All clusters, the run that took them over, and the one after."""
+    """All clusters, what was told before, the run that took them over, and the one after."""
 
     adopted: dict[str, Adopted]
+    told: list[str]
     first: Run
     second: Run
     api: clusters.Cluster
@@ -112,11 +113,14 @@ def story(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             before = adoption.seen(api, namespace)
             assert len(before) == len(children)
             adopted[name] = Adopted(namespace, cluster["metadata"]["name"], before)
+        told = operators.rehearsed(api)
+        for each in adopted.values():
+            assert adoption.seen(api, each.namespace) == each.before, "nothing is kept"
         with operators.running(api, logs / "first", environment=environment) as port:
             first = measured(api, port, adopted)
         with operators.running(api, logs / "second", environment=environment) as port:
             second = measured(api, port, adopted)
-            yield Story(adopted, first, second, api)
+            yield Story(adopted, told, first, second, api)
 
 
 @pytest.mark.parametrize("case", FILES)
@@ -154,6 +158,17 @@ def test_the_writes_are_one_status_and_one_stamp_a_pod(story: Story) -> None:
     pods = sum(kind == "pods" for each in story.adopted.values() for kind, _ in each.before)
     labelled = 3 + 4  # headless and Serve Services; Pods that become replicas
     assert story.first.patches == len(story.adopted) + pods + labelled
+
+
+def test_it_was_told_before(story: Story) -> None:
+    *writes, summary = story.told
+    others = int(story.first.patches) - len(story.adopted)
+    assert len(writes) == others
+    assert all(each.startswith(("change pods ", "change services ")) for each in writes)
+    assert summary == (
+        f"{len(story.adopted)} resources: 0 Pods would be made and 0 deleted,"
+        f" {others} writes in all, {len(story.adopted)} statuses beside them"
+    )
 
 
 def test_unlabelled_pods_become_replicas(story: Story) -> None:
