@@ -158,7 +158,7 @@ class Scaler:
         with _aside(key):
             await self._report(client, case, decision, asked.cluster, now)
         await self._tell(key, case, cluster, decision, done, now=now)
-        case.is_calm = decision.is_calm
+        case.is_calm, case.pace = decision.is_calm, decision.look_after
         return decision.look_after
 
     async def _keep_constraint(

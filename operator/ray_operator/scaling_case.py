@@ -23,6 +23,7 @@ class Case:
         prints: of the groups' templates, by name.
         misses: looks in a row that got no answer.
         is_calm: at the last look there was nothing to decide, and nothing to wait for.
+        pace: how soon to look again while it is.
         infeasible: requests that were told of as such, and when.
     """
 
@@ -35,16 +36,12 @@ class Case:
     standing: scaling_records.Standing = field(default_factory=scaling_records.Standing)
     misses: int = 0
     is_calm: bool = False
+    pace: timedelta = decide.Pace.SLEEPY
     reported: scaling_records.Report | None = None
     reported_at: datetime | None = None
     configured: tuple[scaling_records.GroupConfig, ...] | None = None
     infeasible: dict[str, datetime] = field(default_factory=dict)
     told_at: datetime | None = None
-
-    @property
-    def pace(self) -> timedelta:
-        """How soon to look again while nothing goes on."""
-        return self.wanted.interval or decide.Pace.SLEEPY
 
     def is_asleep(
         self,

@@ -26,7 +26,7 @@ from ray_operator import (
     scaling,
     scaling_records,
 )
-from ray_operator.autoscaler import explain, scale_down
+from ray_operator.autoscaler import decide, explain, scale_down
 from ray_operator.protos import autoscaler_pb2 as pb
 from tests.support import fake_gcs
 from tests.unit import builders
@@ -115,10 +115,12 @@ class Scaled:
     def controlled_by(self, _: records.Key, __: str) -> list[records.Pod]:
         return self.pods
 
-    async def look(self, times: int = 1) -> None:
+    async def look(self, times: int = 1) -> timedelta:
+        """Look; return when to look again."""
         for _ in range(times):
             state = await self.client.resource_state()
-            await self.scaler.look(KEY, self.client, state, NO_DRIVERS)
+            again = await self.scaler.look(KEY, self.client, state, NO_DRIVERS)
+        return again
 
     def want(self, count: int, **amounts: float) -> None:
         request = pb.ResourceRequest(resources_bundle=amounts)
@@ -233,6 +235,17 @@ async def test_what_nothing_can_hold_is_told_once(server: fake_gcs.FakeGcs) -> N
     await scaled.look(3)
     assert scaled.api.events == ["InfeasibleRequest"]
     assert len(server.reports[-1].infeasible_resource_requests) == 1
+
+
+async def test_an_empty_cluster_is_left_alone_only_after_a_while(
+    server: fake_gcs.FakeGcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scaled = Scaled(server)
+    assert await scaled.look(3) == decide.Pace.BUSY
+    monkeypatch.setattr(decide, "STILL_BUSY", timedelta())
+    assert await scaled.look(3) == decide.Pace.QUIET
+    monkeypatch.setattr(decide, "QUIET_AFTER", timedelta())
+    assert await scaled.look(3) == decide.Pace.SLEEPY
 
 
 async def test_a_large_problem_holds_up_nobody(server: fake_gcs.FakeGcs) -> None:

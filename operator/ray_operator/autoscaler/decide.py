@@ -47,7 +47,7 @@ class Decision:
         removals: what may go if Ray agrees.
         told: to Ray.
         look_after: when to look again.
-        is_calm: nothing goes on, and nothing is to be waited for.
+        is_calm: nothing goes on, nothing has for long, and nothing is to be waited for.
     """
 
     launches: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -73,6 +73,7 @@ def decide(
     works = any(each.idle is None for each in cluster.workers())
     is_active = bool(asked.demand or launches or works or asked.has_drivers)
     active_at = now if is_active or remembered.active_at is None else remembered.active_at
+    idle_for = now - active_at
     failed = {**remembered.failed, **{each.group: now for each in stuck}}
     after = replace(
         remembered,
@@ -94,8 +95,8 @@ def decide(
         scales=tuple(_scale(group, launches.get(group.name, 0)) for group in cluster.groups),
         unmet=unmet,
         told=report.report(cluster, solution, launches, stuck=stuck, owed_since=after.owed),
-        look_after=_pace(asked, is_active=is_active, idle_for=now - active_at),
-        is_calm=not is_active and all(map(_is_empty, cluster.groups)),
+        look_after=_pace(asked, is_active=is_active, idle_for=idle_for),
+        is_calm=idle_for > QUIET_AFTER and all(map(_is_empty, cluster.groups)),
     )
     return decision, after
 
