@@ -22,7 +22,7 @@ def reference() -> str:
             "",
             "## Conditions of a RayCluster",
             "",
-            *_table(("Condition", "True when"), _rows(vocabulary.ClusterCondition)),
+            *table(("Condition", "True when"), _rows(vocabulary.ClusterCondition)),
             "",
             "`InternalError` tells of a defect of the operator; it goes with the next good pass.",
             "",
@@ -33,46 +33,46 @@ def reference() -> str:
             "each new one. The first thing to cure is said first: what the head lacks before what",
             "workers suffer from it.",
             "",
-            *_table(("Reason", "Meaning", "What helps"), _rows(vocabulary.NotReady)),
+            *table(("Reason", "Meaning", "What helps"), _rows(vocabulary.NotReady)),
             "",
-            *_table(("Nothing is wrong", "Meaning"), _rows(vocabulary.Starting)),
+            *table(("Nothing is wrong", "Meaning"), _rows(vocabulary.Starting)),
             "",
             "## Other reasons",
             "",
-            *_table(("Reason", "Meaning"), _rows(vocabulary.ClusterReason)),
+            *table(("Reason", "Meaning"), _rows(vocabulary.ClusterReason)),
             "",
             "## Conditions of a RayJob",
             "",
             "Those that a Kubernetes Job has too are called the same.",
             "",
-            *_table(("Condition", "True when"), _rows(vocabulary.JobCondition)),
+            *table(("Condition", "True when"), _rows(vocabulary.JobCondition)),
             "",
-            *_table(("Reason", "Meaning"), _rows(vocabulary.JobReason)),
+            *table(("Reason", "Meaning"), _rows(vocabulary.JobReason)),
             "",
             "## Conditions of a RayService",
             "",
-            *_table(("Condition", "True when"), _rows(service_vocabulary.ServiceCondition)),
+            *table(("Condition", "True when"), _rows(service_vocabulary.ServiceCondition)),
             "",
-            *_table(("Reason", "Meaning", "What helps"), _rows(service_vocabulary.ServiceReason)),
+            *table(("Reason", "Meaning", "What helps"), _rows(service_vocabulary.ServiceReason)),
             "",
             "## Conditions of a RayCronJob",
             "",
-            *_table(("Condition", "True when"), _rows(vocabulary.CronCondition)),
+            *table(("Condition", "True when"), _rows(vocabulary.CronCondition)),
             "",
             "Reasons of `RayCronJobScheduled`:",
             "",
-            *_table(("Reason", "Meaning", "What helps"), _rows(vocabulary.CronReason)),
+            *table(("Reason", "Meaning", "What helps"), _rows(vocabulary.CronReason)),
             "",
             "## Annotations",
             "",
-            *_table(
+            *table(
                 ("Annotation", "On", "Meaning"),
                 ((f"`{each.key}`", each.on, each.meaning) for each in _annotations(for_users=True)),
             ),
             "",
             "The operator's own notes, not to be written by others:",
             "",
-            *_table(
+            *table(
                 ("Annotation", "On", "Meaning"),
                 (
                     (f"`{each.key}`", each.on, each.meaning)
@@ -95,7 +95,8 @@ def _rows(terms: Iterable[vocabulary.Term]) -> Iterable[tuple[str, ...]]:
     ]
 
 
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[str]:
+def table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[str]:
+    """Yield the lines of a table."""
     yield f"| {' | '.join(heads)} |"
     yield "|---" * len(heads) + "|"
     for row in rows:

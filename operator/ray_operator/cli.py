@@ -111,18 +111,17 @@ def _level(text: str) -> int:
     return ZAP_LEVELS[text.lower()]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ray-operator", description="A Kubernetes operator for Ray"
-    )
-    subparsers = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    made = argparse.ArgumentParser(prog="ray-operator", description="A Kubernetes operator for Ray")
+    subparsers = made.add_subparsers(dest="command", required=True)
     _add_run(subparsers.add_parser("run", help="run the operator"))
     told = "tell what an operator with these flags would write first; nothing is kept"
     adopt = subparsers.add_parser("adopt", help=told)
     adopt.add_argument("--dry-run", action="store_true", required=True, help="to adopt is `run`'s")
     _add_run(adopt)
     commands.add(subparsers)
-    return parser
+    return made
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
@@ -169,8 +168,8 @@ def parse(
     arguments: Sequence[str], environment: Mapping[str, str], *, version: str
 ) -> Run | commands.Command:
     """Parse a command line; on a bad one print why and exit with 2, as argparse does."""
-    parser = _parser()
-    given = parser.parse_args(arguments)
+    reading = parser()
+    given = reading.parse_args(arguments)
     if command := commands.of(given):
         return command
     try:
@@ -180,7 +179,7 @@ def parse(
         warnings += _batch_scheduler(config, given.feature_gates)
         options = _settings(environment, config, version=version, enabled=gates)
     except (ValueError, configuration.BadConfiguration) as error:
-        parser.error(str(error))
+        reading.error(str(error))
     if given.forced_cluster_upgrade:
         warnings.append("--forced-cluster-upgrade has no effect: leave it out")
     return Run(
