@@ -23,6 +23,12 @@ from ray_operator.raycluster import account, plan, route, storage
 GROUPS = "/apis"
 OPENSHIFT = frozenset({"route.openshift.io", "security.openshift.io", "config.openshift.io"})
 RETRY = timedelta(seconds=5)
+SINCE = {
+    (1, 25): "the API server doesn't check the rules of our CRDs; what breaks one is accepted, and"
+    " told by the condition of the resource",
+    (1, 28): "the chart's admission webhook can't be restricted to what it is for: leave it off",
+}
+"""What needs a newer Kubernetes."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,10 +45,22 @@ class Lookups:
 
     async def run(self, every: timedelta) -> None:
         """Look again and again whether this is OpenShift; soon, as long as it isn't known."""
+        await self.tell_age()
         while True:
             await self.discover()
             pause = RETRY if self._is_openshift is None else every
             await asyncio.sleep(pause.total_seconds())
+
+    async def tell_age(self) -> None:
+        """Say once what is missing on an older Kubernetes; all else works there."""
+        try:
+            found = msgspec.json.decode(await self._client.read("/version"), type=wire.Version)
+        except (errors.KubeError, msgspec.MsgspecError):
+            return  # `discover` tells of it
+        number = found.number()
+        for since, missing in SINCE.items():
+            if number is not None and number < since:
+                _log.warning("Kubernetes %d.%d is older than %d.%d: %s", *number, *since, missing)
 
     async def discover(self) -> None:
         """Read the served API groups; what was known stays when they can't be read."""

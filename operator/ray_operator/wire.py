@@ -218,6 +218,18 @@ class _Group(msgspec.Struct):
     name: str
 
 
+class Version(msgspec.Struct):
+    """Of an API server, as at `/version`; `minor` may end in a plus."""
+
+    major: str = ""
+    minor: str = ""
+
+    def number(self) -> tuple[int, int] | None:
+        """Return it; None when it can't be read."""
+        found = self.major, self.minor.rstrip("+")
+        return (int(found[0]), int(found[1])) if all(map(str.isdigit, found)) else None
+
+
 class Groups(msgspec.Struct):
     """The API groups that are served."""
 
