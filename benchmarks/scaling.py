@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,15 +30,16 @@ from ray_operator import (
     resources,
     scaling,
 )
-from ray_operator.autoscaler import decide, demand, packing, scale_up
+from ray_operator.autoscaler import demand, packing, scale_up
 from ray_operator.protos import autoscaler_pb2 as pb
 from tests.support import fake_gcs
 from tests.unit import builders
 
 CLUSTERS = 500
-SETTLE_SECONDS = 75.0
-"""Until a cluster in which nothing goes on is asked less often, here sooner than in life."""
+SETTLE_SECONDS = 20.0
+"""Until every head was asked for the first time."""
 MEASURE_SECONDS = 60.0
+IDLE_MS = 3_600_000
 SHAPES, NODES, GROUPS = 1000, 1000, 20
 
 
@@ -59,7 +59,6 @@ def _idle() -> None:
 
 
 async def _follow(ports: list[int]) -> None:
-    decide.STILL_BUSY, decide.QUIET_AFTER = timedelta(seconds=30), timedelta(seconds=60)
     before = _memory()
     world = _World(ports)
     await asyncio.sleep(SETTLE_SECONDS)
@@ -184,7 +183,9 @@ async def _serve(count: int) -> None:
         ports = []
         for _ in range(count):
             server = await stack.enter_async_context(fake_gcs.serving())
-            server.have(pb.NodeState(node_id=b"h", instance_id="head", status=pb.IDLE))
+            head = pb.NodeState(node_id=b"h", instance_id="head", status=pb.IDLE)
+            head.idle_duration_ms = IDLE_MS
+            server.have(head)
             ports.append(server.port)
         print(json.dumps(ports), flush=True)
         await asyncio.Event().wait()

@@ -34,7 +34,8 @@ PATIENCE = timedelta(seconds=3)
 """A scale-down waits this long for a head that doesn't answer."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 """Between attempts at a head that doesn't answer."""
-VERSIONS_AT_START_PER_SECOND = 200
+BEGINNINGS_PER_SECOND = 200
+"""An operator that starts meets all heads at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Pollers:
         self._changed = changed
         self._may_write = may_write
         self._polls: dict[records.Key, _Poll] = {}
-        self._learning = 0
+        self._beginning = 0
 
     def ask(self, key: records.Key, inquiry: ray_records.Inquiry | None) -> None:
         """Take in what a cluster wants from now on; never waits."""
@@ -145,22 +146,24 @@ class Pollers:
     async def _learn_version(self, key: records.Key, poll: _Poll) -> None:
         """Ask until the dashboard says it; ever more slowly, as long as a tenth of it took."""
         head = poll.inquiry.head
-        self._learning += 1
-        try:
-            # An operator that starts meets all heads at once.
-            spread = self._learning / VERSIONS_AT_START_PER_SECOND
-            await asyncio.sleep(random.uniform(0, spread))
-            started = time.monotonic()
-            while (version := await self._version(key, head)) is None:
-                waited = time.monotonic() - started
-                longest = 2 * LONGEST_PAUSE_SECONDS
-                await _pause(min(FIRST_PAUSE_SECONDS + waited / 10, longest))
-        finally:
-            self._learning -= 1
+        await self._begin()
+        started = time.monotonic()
+        while (version := await self._version(key, head)) is None:
+            waited = time.monotonic() - started
+            longest = 2 * LONGEST_PAUSE_SECONDS
+            await _pause(min(FIRST_PAUSE_SECONDS + waited / 10, longest))
         poll.learned = (head.pod_uid, head.restarts)
         if version != poll.answer.version:
             poll.answer = msgspec.structs.replace(poll.answer, version=version)
             self._changed(key)
+
+    async def _begin(self) -> None:
+        """Wait for a turn among all who begin now; one alone has it at once."""
+        self._beginning += 1
+        try:
+            await asyncio.sleep(random.uniform(0, (self._beginning - 1) / BEGINNINGS_PER_SECOND))
+        finally:
+            self._beginning -= 1
 
     async def _version(self, key: records.Key, head: ray_records.RayHead) -> str | None:
         try:
@@ -174,6 +177,7 @@ class Pollers:
         """Keep the state of Ray's nodes new, drain those that shall leave, and scale."""
         head, failures = poll.inquiry.head, 0
         client: gcs.Gcs | None = None
+        await self._begin()
         try:
             while True:
                 poll.wakeup.clear()

@@ -248,6 +248,14 @@ async def test_an_empty_cluster_is_left_alone_only_after_a_while(
     assert await scaled.look(3) == decide.Pace.SLEEPY
 
 
+async def test_a_cluster_that_was_idle_before_the_first_look_is_left_alone(
+    server: fake_gcs.FakeGcs,
+) -> None:
+    hour_ms = 3_600_000
+    server.have(pb.NodeState(node_id=b"h", status=pb.IDLE, idle_duration_ms=hour_ms))
+    assert await Scaled(server).look() == decide.Pace.SLEEPY
+
+
 async def test_a_large_problem_holds_up_nobody(server: fake_gcs.FakeGcs) -> None:
     scaled = Scaled(server)
     for i in range(1000):

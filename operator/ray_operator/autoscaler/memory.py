@@ -38,7 +38,8 @@ class Memory:
         dead: Pods whose Ray node ended.
         known: what a node of a group has, and of which template it is.
         solved: the last problem and its solution.
-        active_at: when anything was asked for, on its way or at work.
+        active_at: when anything was asked for, on its way or at work; of what was before the first
+            look, only what Ray tells of its nodes is known.
     """
 
     session: str = ""
@@ -80,6 +81,7 @@ def look(
         head=head,
         looks=before.looks + 1,
         constraint=state.demand.constraint,
+        active_at=before.active_at or now - _idle(state),
     )
     if not is_other:
         return after
@@ -92,6 +94,12 @@ def look(
         free={},
         removable={},
     )
+
+
+def _idle(state: ray_records.ResourceState) -> timedelta:
+    """Return how long no node has done anything."""
+    alive = [each for each in state.nodes if each.status is not ray_records.NodeStatus.DEAD]
+    return min((each.idle for each in alive), default=timedelta())
 
 
 def failed(before: Memory) -> Memory:
