@@ -251,9 +251,10 @@ async def test_an_empty_cluster_is_left_alone_only_after_a_while(
 async def test_a_cluster_that_was_idle_before_the_first_look_is_left_alone(
     server: fake_gcs.FakeGcs,
 ) -> None:
-    hour_ms = 3_600_000
-    server.have(pb.NodeState(node_id=b"h", status=pb.IDLE, idle_duration_ms=hour_ms))
-    assert await Scaled(server).look() == decide.Pace.SLEEPY
+    scaled = Scaled(server)
+    scaled.head.idle_duration_ms = 3_600_000
+    server.have(scaled.head)
+    assert await scaled.look() == decide.Pace.SLEEPY
 
 
 async def test_a_large_problem_holds_up_nobody(server: fake_gcs.FakeGcs) -> None:
