@@ -28,14 +28,15 @@ from tests.support import cluster as clusters
 
 ROOT = Path(__file__).parent.parent
 OPERATOR = "system:serviceaccount:ray-system:kuberay-operator"
-SILENT = "10.200.0.9"
-"""An address from which nothing ever comes back, not even a refusal."""
+OWN, SILENT = "10.200.0.1", "10.200.0.9"
+"""Our address, and one from which nothing ever comes back, not even a refusal."""
 REFUSING = "127.64.0.0/16"
 """Addresses at which nobody listens: who connects is told at once."""
 HOLE_LABEL = "benchmark/silent"
 _NAMESPACE = (
-    "ip link set lo up && ip link add hole type dummy && "
-    "ip addr add 10.200.0.1/24 dev hole && ip link set hole up && exec "
+    "ip link set lo up && ip link add hole type veth peer name bottom && "
+    f"ip addr add {OWN}/24 dev hole && ip link set hole up && ip link set bottom up && "
+    f"ip neigh add {SILENT} lladdr 02:00:00:00:00:01 dev hole nud permanent && exec "
 )
 NODES, PODS_A_NODE = 20, 2000
 
@@ -70,7 +71,8 @@ class ControlPlane:
 
 def enclosed(*command: str) -> int:
     """Run a command of this Python in a network namespace of its own; return its exit code."""
-    argv = ["unshare", "--net", "sh", "-c", _NAMESPACE + '"$@"', "sh", sys.executable, *command]
+    alone = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    argv = [*alone, "sh", "-c", _NAMESPACE + '"$@"', "sh", sys.executable, *command]
     return subprocess.run(argv, cwd=ROOT, check=False).returncode
 
 
@@ -96,6 +98,7 @@ def running(programs: Path) -> Iterator[ControlPlane]:
                 programs,
                 f"--audit-log-path={audit}",
                 f"--audit-policy-file={policy}",
+                f"--advertise-address={OWN}",
                 tokens=[f"{token},{OPERATOR},operator,{groups}"],
             )
         )
