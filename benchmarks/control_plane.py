@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
 
@@ -69,11 +70,11 @@ class ControlPlane:
         return found, end
 
 
-def enclosed(*command: str) -> int:
-    """Run a command of this Python in a network namespace of its own; return its exit code."""
+def enclose(*command: str) -> NoReturn:
+    """Become a command of this Python in namespaces of its own, in which all ends with it."""
     alone = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    argv = [*alone, "sh", "-c", _NAMESPACE + '"$@"', "sh", sys.executable, *command]
-    return subprocess.run(argv, cwd=ROOT, check=False).returncode
+    os.chdir(ROOT)
+    os.execvp(alone[0], [*alone, "sh", "-c", _NAMESPACE + '"$@"', "sh", sys.executable, *command])
 
 
 @contextmanager
@@ -99,6 +100,8 @@ def running(programs: Path) -> Iterator[ControlPlane]:
                 f"--audit-log-path={audit}",
                 f"--audit-policy-file={policy}",
                 f"--advertise-address={OWN}",
+                # Its taint is for the node-lifecycle controller to remove.
+                "--disable-admission-plugins=TaintNodesByCondition",
                 tokens=[f"{token},{OPERATOR},operator,{groups}"],
             )
         )

@@ -45,10 +45,7 @@ def run(arguments: Sequence[str] = ()) -> None:
     given = parser.parse_args(arguments)
     if not given.inside:
         control_plane.programs()
-        code = control_plane.enclosed("-m", "benchmarks", "fleet", "--inside", *arguments)
-        if code:
-            raise SystemExit(code)
-        return
+        control_plane.enclose("-m", "benchmarks", "fleet", "--inside", *arguments)
     programs = control_plane.programs()
     for count in given.counts:
         with control_plane.running(programs) as plane, tempfile.TemporaryDirectory() as folder:
@@ -62,7 +59,7 @@ class _State(msgspec.Struct):
 
 
 class _Metadata(msgspec.Struct):
-    name: str
+    name: str = ""  # a bookmark has none
 
 
 class _Item(msgspec.Struct):
@@ -96,7 +93,7 @@ class _Spent:
         """Return seconds, CPU seconds, MiB, passes, seconds in the queue, and requests."""
         cpu, passes = self._now()
         requests, _ = self._plane.requests(self._since)
-        waits = {edge: n - self._waits[edge] for edge, n in _buckets(self._port).items()}
+        waits = {edge: n - self._waits.get(edge, 0) for edge, n in _buckets(self._port).items()}
         return {
             "seconds": round(time.monotonic() - self._started, 2),
             "cpu_seconds": round(cpu - self._cpu, 3),
@@ -331,7 +328,10 @@ async def _seen(client: kube.Kube, resource: records.Resource) -> AsyncIterator[
         async with asyncio.timeout(WITHIN_SECONDS):
             while not holds(there):
                 changed.clear()
-                await changed.wait()
+                wakening = asyncio.create_task(changed.wait())
+                await asyncio.wait([wakening, following], return_when=asyncio.FIRST_COMPLETED)
+                if following.done():
+                    await following
                 await asyncio.sleep(0.02)
 
     following = asyncio.create_task(follow())
