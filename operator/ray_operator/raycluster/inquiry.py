@@ -51,9 +51,9 @@ def inquiry(
 
 def _rolls(cluster: api.RayCluster, observed: seen.Observed) -> bool:
     """Tell whether workers are being replaced, of which there may be more than wanted meanwhile."""
-    replaces = upgrade.recreates(cluster) or upgrade.rolls(cluster)
-    is_possible = replaces and not upgrade.obstacle(cluster, observed)
-    return is_possible and bool(upgrade.progress(cluster, observed).workers)
+    rolls = upgrade.rolls(cluster) and not upgrade.obstacle(cluster, observed)
+    replaces = rolls or upgrade.recreates(cluster)
+    return replaces and bool(upgrade.progress(cluster, observed).workers)
 
 
 def _end(worker: records.Pod) -> datetime | None:

@@ -142,3 +142,23 @@ def test_only_what_its_head_was_made_for_is_scaled(head: dict[str, Any], is_scal
     found = wanted(builders.pod(**head), cluster=asleep)
     assert found is not None
     assert not found.is_scaled
+
+
+@pytest.mark.parametrize(
+    ("strategy", "is_scaled"), [("Recreate", False), ("RollingUpdate", True), ("None", True)]
+)
+def test_nothing_is_scaled_while_workers_of_before_are_replaced(
+    strategy: str, is_scaled: bool
+) -> None:
+    """A rolling update to another Ray never begins, so its cluster is scaled as it is."""
+    stated = {"annotations": {names.AUTOSCALER_ANNOTATION: "operator"}}
+    cluster = builders.raycluster(
+        enableInTreeAutoscaling=True, metadata=stated, upgradeStrategy={"type": strategy}
+    )
+    old = {names.GROUP_HASH_ANNOTATION: "of before"}
+    image = "rayproject/ray:2.9.0"
+    head = builders.pod(annotations={**stated["annotations"], **old}, ray_image=image)
+    worker = builders.worker("w", annotations=old)
+    found = wanted(head, worker, cluster=cluster)
+    assert found is not None
+    assert found.is_scaled is is_scaled
