@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fleet, jobs, scaling
+from benchmarks import control_plane, fleet, jobs, scaling
 from tests.api import operators
 from tests.support import adoption, apiserver
 from tests.support import cluster as clusters
@@ -58,9 +58,7 @@ def _jobs() -> None:
 
 
 def _api() -> None:
-    build = [sys.executable, "-m", "localcluster", "build", "kubernetes"]
-    done = subprocess.run(build, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    programs = Path(done.stdout.strip().splitlines()[-1])
+    programs = control_plane.programs("kubernetes")
     with apiserver.running(programs) as api, tempfile.TemporaryDirectory() as folder:
         api.kubectl("apply", "-f", str(ROOT / "crds"))
         api.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")

@@ -55,19 +55,18 @@ class ControlPlane:
     operator: clusters.Cluster
     audit: Path
 
-    def requests(self, since: int = 0) -> tuple[Counter[str], int]:
+    def requests(self, since: int = 0) -> Counter[str]:
         """Count the operator's requests by verb and resource, from that byte of the log on."""
         with self.audit.open("rb") as log:
             log.seek(since)
             lines = log.readlines()
-            end = log.tell()
         found: Counter[str] = Counter()
         for line in lines:
             entry = json.loads(line)
             about = entry.get("objectRef", {})
             parts = (entry["verb"], about.get("resource", "-"), about.get("subresource", ""))
             found[" ".join(filter(None, parts))] += 1
-        return found, end
+        return found
 
 
 def enclose(*command: str) -> NoReturn:
@@ -227,11 +226,8 @@ def _stage(
     }
 
 
-def programs() -> Path:
-    """Build what isn't built yet; return the folder of all programs."""
-    for each in ("kubernetes", "kwok"):
-        build = [sys.executable, "-m", "localcluster", "build", each]
-        done = subprocess.run(
-            build, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, env=dict(os.environ)
-        )
+def programs(*names: str) -> Path:
+    """Build those that aren't built yet; return the folder of all programs."""
+    build = [sys.executable, "-m", "localcluster", "build", *names]
+    done = subprocess.run(build, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return Path(done.stdout.strip().splitlines()[-1])

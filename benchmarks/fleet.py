@@ -6,7 +6,6 @@ compared is measured in the same run, and seen through a client's watch.
 
 import argparse
 import asyncio
-import itertools
 import json
 import os
 import platform
@@ -31,6 +30,7 @@ AT_ONCE = 64
 """Requests that the client of the cases has under way."""
 WITHIN_SECONDS = 1800.0
 NAMESPACE = "default"
+PROGRAMS = ("kubernetes", "kwok")
 LARGE = 1000
 QUEUE = "workqueue_queue_duration_seconds"
 _KINDS = {"Pod": records.PODS, "Service": records.SERVICES}
@@ -44,9 +44,9 @@ def run(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if not given.inside:
-        control_plane.programs()
+        control_plane.programs(*PROGRAMS)
         control_plane.enclose("-m", "benchmarks", "fleet", "--inside", *arguments)
-    programs = control_plane.programs()
+    programs = control_plane.programs(*PROGRAMS)
     for count in given.counts:
         with control_plane.running(programs) as plane, tempfile.TemporaryDirectory() as folder:
             case = _Case(plane, Path(folder) / "operator.log", count)
@@ -80,7 +80,6 @@ class _Spent:
 
     def __init__(self, plane: control_plane.ControlPlane, port: int, pid: int) -> None:
         self._plane, self._port, self._pid = plane, port, pid
-        self._started = time.monotonic()
         self._cpu, self._passes = self._now()
         self._waits = _buckets(port)
         self._since = plane.audit.stat().st_size if plane.audit.exists() else 0
@@ -90,12 +89,11 @@ class _Spent:
         return cpu, operators.passes(self._port)
 
     def told(self) -> dict[str, Any]:
-        """Return seconds, CPU seconds, MiB, passes, seconds in the queue, and requests."""
+        """Return CPU seconds, MiB, passes, seconds in the queue, and requests."""
         cpu, passes = self._now()
-        requests, _ = self._plane.requests(self._since)
+        requests = self._plane.requests(self._since)
         waits = {edge: n - self._waits.get(edge, 0) for edge, n in _buckets(self._port).items()}
         return {
-            "seconds": round(time.monotonic() - self._started, 2),
             "cpu_seconds": round(cpu - self._cpu, 3),
             "rss_mib": _memory(self._pid, "VmRSS"),
             "peak_rss_mib": _memory(self._pid, "VmHWM"),
@@ -139,7 +137,7 @@ class _Case:
         started = time.monotonic()
         await work
         took = time.monotonic() - started
-        _print(case, self._count, {**spent.told(), "seconds": round(took, 2), **more})
+        _print(case, self._count, {"seconds": round(took, 2), **spent.told(), **more})
         return took
 
     async def _create(self, client: kube.Kube) -> None:
@@ -344,7 +342,7 @@ async def _seen(client: kube.Kube, resource: records.Resource) -> AsyncIterator[
 
 async def _events(client: kube.Kube, resource: records.Resource) -> AsyncIterator[_Event]:
     """Yield what is there, and what changes; starts anew when the watch ends."""
-    for _ in itertools.count():
+    while True:
         try:
             async for line in client.watch(
                 resource, namespace=NAMESPACE, selector="", resource_version="0"
