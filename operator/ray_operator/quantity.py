@@ -5,6 +5,7 @@ Owns: parsing, adding, rounding up and the canonical text. Does not own: what is
 Source: Kubernetes, apimachinery `resource.Quantity`.
 """
 
+import functools
 import math
 import re
 from collections.abc import Iterable
@@ -64,9 +65,17 @@ def parse(text: str | int) -> Quantity:
 
     Raises ValueError when it is none; the message says what was expected.
     """
-    match = _SYNTAX.fullmatch(str(text).strip())
-    if match is None:
+    found = _parsed(str(text).strip())
+    if found is None:
         raise ValueError(f"{text!r} is not a quantity such as 500m, 2 or 4Gi")
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str) -> Quantity | None:
+    match = _SYNTAX.fullmatch(text)
+    if match is None:
+        return None
     value = Fraction(match["number"])
     format_: Format = "decimal"
     if match["binary"]:
