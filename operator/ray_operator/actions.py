@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 from ray_operator import errors, records
 from ray_operator.api import rules
 
+MOST_NAMES = 10
+"""Of a kind, in one event."""
+
 Manifest = Mapping[str, Any]
 """A Kubernetes object as plain JSON."""
 
@@ -155,17 +158,30 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Group:
+    """Results to tell of together: the objects' names by kind."""
+
     verb: str
-    kind: str
-    names: list[str] = field(default_factory=list)
+    has_failed: bool
+    reasons: set[str] = field(default_factory=set)
+    names: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    def event(self) -> Event:
+        """Return what to tell; its reason is that of the actions if they share one."""
+        told = f"Failed to {self.verb.lower()}" if self.has_failed else f"{self.verb}d"
+        kinds = "; ".join(f"{kind} {_shown(names)}" for kind, names in self.names.items())
+        notes = "; ".join(dict.fromkeys(note for note in self.notes if note))
+        return Event(
+            type="Warning" if self.has_failed else "Normal",
+            reason=min(self.reasons) if len(self.reasons) == 1 else f"{self.verb}d",
+            action=self.verb,
+            message=f"{told} {kinds}" + (f": {notes}" if notes else ""),
+        )
 
-def _message(group: _Group) -> str:
-    shown = ", ".join(group.names[:10])
-    more = f" and {len(group.names) - 10} more" if len(group.names) > 10 else ""
-    notes = "; ".join(dict.fromkeys(note for note in group.notes if note))
-    return f"{group.verb} {group.kind} {shown}{more}" + (f": {notes}" if notes else "")
+
+def _shown(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{', '.join(names[:MOST_NAMES])}{more}"
 
 
 def makes(action: Action) -> bool:
@@ -189,24 +205,21 @@ def _verb(action: Action) -> str:
 
 
 def events(outcome: Outcome) -> Sequence[Event]:
-    """Sum up an outcome as at most one event a reason, naming at most ten objects each."""
-    groups: dict[str, _Group] = {}
-    types: dict[str, tuple[str, str]] = {}
+    """Sum up an outcome: one event for all that was made, and one a reason for the rest.
+
+    Each names at most ten objects a kind.
+    """
+    groups: dict[tuple[bool, str], _Group] = {}
     for result in outcome.results:
         action, error = result.action, result.error
         if isinstance(action, Patch) and error is None and not action.is_told:
             continue
-        verb = _verb(action)
-        reason = action.reasons.failed if error else action.reasons.done
-        told = f"Failed to {verb.lower()}" if error else f"{verb}d"
-        types[reason] = ("Warning" if error else "Normal", verb)
-        group = groups.setdefault(reason, _Group(told, action.resource.kind))
-        group.names.append(result.name)
+        verb, has_failed = _verb(action), error is not None
+        reason = action.reasons.failed if has_failed else action.reasons.done
+        together = verb if makes(action) and not has_failed else reason
+        group = groups.setdefault((has_failed, together), _Group(verb, has_failed))
+        group.reasons.add(reason)
+        group.names.setdefault(action.resource.kind, []).append(result.name)
         why = action.why if isinstance(action, Delete) else ""
         group.notes.append(error.message if error else why)
-    return [
-        Event(
-            type=types[reason][0], reason=reason, action=types[reason][1], message=_message(group)
-        )
-        for reason, group in groups.items()
-    ]
+    return [group.event() for group in groups.values()]

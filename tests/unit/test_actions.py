@@ -1,4 +1,4 @@
-"""One event a reason, however many objects."""
+"""One event for all that is made, else one a reason, however many objects."""
 
 from ray_operator import actions, errors, records
 
@@ -39,5 +39,24 @@ def test_a_delete_says_why() -> None:
     assert actions.events(outcome) == [
         actions.Event(
             type="Normal", reason="Created", action="Delete", message="Deleted Pod p: it failed"
+        )
+    ]
+
+
+def test_all_that_a_pass_makes_is_one_event() -> None:
+    service = actions.Apply(
+        resource=records.SERVICES,
+        manifest={},
+        reasons=actions.Reasons("CreatedService", "", ""),
+        is_new=True,
+    )
+    made = actions.Result(action=service, name="demo-head-svc")
+    outcome = actions.Outcome(results=(made, result("head"), result("worker")))
+    assert actions.events(outcome) == [
+        actions.Event(
+            type="Normal",
+            reason="Created",
+            action="Create",
+            message="Created Service demo-head-svc; Pod head, worker",
         )
     ]
