@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -26,11 +27,15 @@ def running(
 
 @contextmanager
 def launched(
-    api: clusters.Cluster, log: Path, *flags: str, environment: Mapping[str, str] = os.environ
+    api: clusters.Cluster,
+    log: Path,
+    *flags: str,
+    environment: Mapping[str, str] = os.environ,
+    python: Path = Path(sys.executable),
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run it; yield the process too."""
+    """Run it with that Python; yield the process too."""
     (port,) = apiserver.free_ports(1)
-    command = [sys.executable, "-m", "ray_operator", "run", f"--kubeconfig={api.kubeconfig}"]
+    command = [str(python), "-m", "ray_operator", "run", f"--kubeconfig={api.kubeconfig}"]
     own = (
         "--enable-leader-election=false",
         f"--metrics-addr=127.0.0.1:{port}",
@@ -60,6 +65,13 @@ def is_up(port: int) -> bool:
     """Tell whether it answers."""
     with socket.socket() as trying:
         return trying.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_up(port: int) -> None:
+    """Wait until it answers, and has had a moment to look around."""
+    while not is_up(port):
+        time.sleep(0.1)
+    time.sleep(3)
 
 
 def get(port: int, path: str) -> tuple[int, str]:
