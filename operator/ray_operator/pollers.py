@@ -34,6 +34,8 @@ PATIENCE = timedelta(seconds=3)
 """A scale-down waits this long for a head that doesn't answer."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 """Between attempts at a head that doesn't answer."""
+LONGEST_VERSION_PAUSE_SECONDS = 600.0
+"""A head that runs for an hour without a dashboard hardly gets one in the next minute."""
 BEGINNINGS_PER_SECOND = 200
 """An operator that starts meets all heads at once."""
 
@@ -144,18 +146,18 @@ class Pollers:
             poll.answer = ray_records.RayAnswer(version=poll.answer.version)
 
     async def _learn_version(self, key: records.Key, poll: _Poll) -> None:
-        """Ask until the dashboard says it; ever more slowly, as long as a tenth of it took."""
+        """Ask until the dashboard says it; ever more slowly, as long as a third of it took."""
         head = poll.inquiry.head
         await self._begin()
         started = time.monotonic()
         while (version := await self._version(key, head)) is None:
             waited = time.monotonic() - started
-            longest = 2 * LONGEST_PAUSE_SECONDS
-            await _pause(min(FIRST_PAUSE_SECONDS + waited / 10, longest))
+            await _pause(min(FIRST_PAUSE_SECONDS + waited / 3, LONGEST_VERSION_PAUSE_SECONDS))
         poll.learned = (head.pod_uid, head.restarts)
         if version != poll.answer.version:
             poll.answer = msgspec.structs.replace(poll.answer, version=version)
-            self._changed(key)
+            if version != poll.inquiry.expected:
+                self._changed(key)
 
     async def _begin(self) -> None:
         """Wait for a turn among all who begin now; one alone has it at once."""

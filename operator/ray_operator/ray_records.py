@@ -128,12 +128,13 @@ class Drain(msgspec.Struct, frozen=True):
 class Inquiry(msgspec.Struct, frozen=True):
     """What a cluster wants of its head, until it says otherwise.
 
-    The version is always wanted; `asks_state` wants the state of Ray's nodes, kept new;
-    `asks_drivers` whether anything goes on at all; `is_scaled` that the operator scales the
-    workers by it.
+    The version is always wanted; that it is `expected` is no news. `asks_state` wants the state of
+    Ray's nodes, kept new; `asks_drivers` whether anything goes on at all; `is_scaled` that the
+    operator scales the workers by it.
     """
 
     head: RayHead
+    expected: str = ""
     asks_state: bool = False
     asks_drivers: bool = False
     is_scaled: bool = False

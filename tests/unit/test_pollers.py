@@ -209,6 +209,16 @@ async def test_the_version_is_asked_until_it_is_known_and_then_no_more() -> None
     await starting.pollers.close()
 
 
+@pytest.mark.parametrize(("expected", "woken"), [("2.46.0", 0), ("2.47.0", 1), ("", 1)])
+async def test_an_expected_version_wakes_nobody(heads: Asking, expected: str, woken: int) -> None:
+    head = inquiry(1, dashboard_port=8265).head
+    heads.pollers.ask(KEY, ray_records.Inquiry(head=head, expected=expected))
+    (asking,) = (each for each in asyncio.all_tasks() if each.get_name().startswith("version of"))
+    await asking
+    assert heads.pollers.answer(KEY).version == "2.46.0"
+    assert heads.changed.qsize() == woken
+
+
 async def test_the_version_stands_while_ray_starts_anew_in_its_pod(heads: Asking) -> None:
     head = inquiry(1, dashboard_port=8265).head
     heads.pollers.ask(KEY, ray_records.Inquiry(head=head))

@@ -34,7 +34,10 @@ class ClusterCondition(Term):
     )
     READY = "RayClusterReady", "all Pods are there and ready now; else the reason says why not"
     SPEC_VALID = "RayClusterSpecValid", "the spec breaks no rule; else nothing is done about it"
-    RAY_VERSION_MATCHES = "RayVersionMatches", "the head runs the Ray that `rayVersion` names"
+    RAY_VERSION_MATCHES = (
+        "RayVersionMatches",
+        "the head runs the Ray that `rayVersion` names; told from when it first didn't",
+    )
     REPLICA_FAILURE = "ReplicaFailure", "an object couldn't be made or deleted (KubeRay's)"
     ORPHANED_GROUP = (
         "OrphanedWorkerGroup",

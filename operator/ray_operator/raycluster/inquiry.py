@@ -17,6 +17,7 @@ from ray_operator.raycluster import (
     rayparams,
     suspension,
     upgrade,
+    versions,
 )
 from ray_operator.raycluster import observed as seen
 
@@ -40,6 +41,7 @@ def inquiry(
     is_ours = autoscaling.controller(cluster, pod) is autoscaling.Mode.OPERATOR
     return ray_records.Inquiry(
         head=_head(cluster, pod),
+        expected=versions.unremarkable(cluster),
         asks_state=decided.asks_ray or any(each.pod.deletion_at for each in drains),
         asks_drivers=idleness.is_watched(cluster),
         is_scaled=is_ours

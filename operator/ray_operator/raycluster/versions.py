@@ -19,7 +19,7 @@ MISMATCH = vocabulary.NotReady.RAY_VERSION_MISMATCH
 
 
 def condition(cluster: api.RayCluster, observed: seen.Observed) -> conditions.Condition | None:
-    """Return the condition; None where there is nothing to compare."""
+    """Return the condition; None where nothing is wrong, or was while there was a head."""
     given, runs = cluster.spec.ray_version or "", observed.ray.version
     if ray_version.parse(given) is None or not observed.head_pods():
         return None
@@ -28,6 +28,8 @@ def condition(cluster: api.RayCluster, observed: seen.Observed) -> conditions.Co
     if ray_version.parse(runs) is None:
         return None
     if _agree(given, runs):
+        if _said(cluster) is None:
+            return None
         message = f"the head runs Ray {runs}"
         return conditions.Condition(
             type=MATCHES,
@@ -59,9 +61,19 @@ def events(cluster: api.RayCluster, observed: seen.Observed) -> tuple[actions.Ev
     )
 
 
+def unremarkable(cluster: api.RayCluster) -> str:
+    """Return the version that says nothing new; `""` when any would."""
+    return (cluster.spec.ray_version or "") if _said(cluster) is None else ""
+
+
+def _said(cluster: api.RayCluster) -> conditions.Condition | None:
+    """Return the condition as it was last written; that all is well is worth no first write."""
+    return conditions.find(conditions.read(cluster.status.get("conditions", ())), MATCHES)
+
+
 def _said_before(cluster: api.RayCluster) -> conditions.Condition | None:
     """Return what was said of this generation."""
-    found = conditions.find(conditions.read(cluster.status.get("conditions", ())), MATCHES)
+    found = _said(cluster)
     is_current = found is not None and found.observed_generation == cluster.metadata.generation
     return found if is_current else None
 

@@ -39,7 +39,9 @@ def with_head(**params: Any) -> api.RayCluster:
 
 
 def test_a_quiet_cluster_wants_the_version_alone() -> None:
-    assert wanted(builders.pod(), builders.worker()) == ray_records.Inquiry(head=HEAD)
+    assert wanted(builders.pod(), builders.worker()) == ray_records.Inquiry(
+        head=HEAD, expected="2.46.0"
+    )
 
 
 def test_marked_workers_are_to_leave_until_their_deadline() -> None:
@@ -49,7 +51,7 @@ def test_marked_workers_are_to_leave_until_their_deadline() -> None:
     found = wanted(builders.pod(), going, gone, decided=actions.Plan(asks_ray=True))
     until = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
     assert found == ray_records.Inquiry(
-        head=HEAD, asks_state=True, drains=(ray_records.Drain(going, until),)
+        head=HEAD, expected="2.46.0", asks_state=True, drains=(ray_records.Drain(going, until),)
     )
 
 
@@ -87,7 +89,7 @@ def test_a_head_whose_ray_starts_anew_is_another_life_of_the_same_pod() -> None:
     ray = records.Container("ray-head", restarts=2, state="waiting")
     found = wanted(builders.pod(containers=(ray,)))
     down = msgspec.structs.replace(HEAD, restarts=2, is_up=False)
-    assert found == ray_records.Inquiry(head=down)
+    assert found == ray_records.Inquiry(head=down, expected="2.46.0")
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,14 @@ def said(
 )
 def test_versions_agree_as_far_as_the_spec_says(given: str, runs: str, agrees: bool) -> None:
     found = said(builders.raycluster(rayVersion=given), world(runs))
-    assert found is not None
-    assert found[0] == str(agrees)
+    assert (found is None) is agrees
+
+
+def test_that_it_is_right_is_told_once_it_was_wrong() -> None:
+    wrong = status.next_status(NEWER, world("2.46.0"), actions.Outcome(), builders.NOW)
+    mended = builders.raycluster(rayVersion="2.46.0", status=dict(wrong or {}))
+    expected = ("True", "RayVersionAsSpecified", "the head runs Ray 2.46.0")
+    assert said(mended, world("2.46.0")) == expected
 
 
 @pytest.mark.parametrize(
