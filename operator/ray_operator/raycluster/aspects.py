@@ -46,6 +46,7 @@ def current(
     cluster: api.RayCluster,
     observed: seen.Observed,
     *,
+    progress: upgrade.Progress,
     outcome: actions.Outcome,
     before: tuple[conditions.Condition, ...],
     now: datetime,
@@ -61,7 +62,7 @@ def current(
     found += _suspension(phase)
     if orphans := observed.orphans(cluster):
         found.append(_orphaned(orphans))
-    found.append(_up_to_date(cluster, observed))
+    found.append(_up_to_date(cluster, observed, progress))
     found += scaling.current(cluster, observed)
     told = conditions.find(before, Type.READY)
     why = None if ready else diagnose.first(cluster, observed, outcome, before=told, now=now)
@@ -123,9 +124,10 @@ def _orphaned(orphans: Sequence[records.Pod]) -> conditions.Condition:
     return conditions.make(Type.ORPHANED_GROUP, "True", Told.ORPHANED_PODS_FOUND, message)
 
 
-def _up_to_date(cluster: api.RayCluster, observed: seen.Observed) -> conditions.Condition:
+def _up_to_date(
+    cluster: api.RayCluster, observed: seen.Observed, progress: upgrade.Progress
+) -> conditions.Condition:
     """Say which Pods are of an older template, and what becomes of them."""
-    progress = upgrade.progress(cluster, observed)
     if not progress.head and not progress.workers:
         if obstacle := head_service.obstacle(cluster, observed):
             return conditions.make(Type.UP_TO_DATE, "False", Told.SERVICE_KEPT, obstacle)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ray_operator import actions, names, records, settings
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import spec_hash
+from ray_operator.raycluster import upgrade
 
 LONGEST = timedelta(minutes=5)
 FORGIVEN_AFTER = timedelta(minutes=10)
@@ -38,8 +38,8 @@ def of_workers(
     spec: api.RayClusterSpec, group: api.WorkerGroupSpec, *, options: settings.Settings
 ) -> Callable[[records.Pod], Verdict]:
     """Return how to judge the broken Pods of a group."""
-    group_hash = spec_hash.group_hash(spec, group)
-    return lambda pod: judge(pod, inherited(pod), group_hash=group_hash, options=options)
+    is_old = upgrade.is_old(spec, group)
+    return lambda pod: judge(pod, inherited(pod), is_old=is_old, options=options)
 
 
 def inherited(pod: records.Pod) -> int:
@@ -48,12 +48,18 @@ def inherited(pod: records.Pod) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def judge(pod: records.Pod, before: int, *, group_hash: str, options: settings.Settings) -> Verdict:
+def judge(
+    pod: records.Pod,
+    before: int,
+    *,
+    is_old: Callable[[records.Pod], bool],
+    options: settings.Settings,
+) -> Verdict:
     """Judge a broken Pod whose slot had `before` failures in a row.
 
-    `group_hash` is that of the Pod to come.
+    `is_old` tells whether it is of an older template than the Pod to come.
     """
-    if pod.annotations.get(names.GROUP_HASH_ANNOTATION, group_hash) != group_hash:
+    if is_old(pod):
         return Verdict(0, pod.created_at)
     failures = before
     if pod.reason not in _NOT_ITS_FAULT and not pod.disrupted:

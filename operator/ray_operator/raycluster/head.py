@@ -16,7 +16,6 @@ from ray_operator.raycluster import (
     backoff,
     desired,
     head_service,
-    spec_hash,
     storage,
     turnover,
     upgrade,
@@ -78,12 +77,17 @@ def was_up(cluster: api.RayCluster) -> bool:
     return bool((cluster.status.get("head") or {}).get("podIP"))
 
 
+def is_only(cluster: api.RayCluster) -> bool:
+    """Tell whether the head has no successor, once it is known to have been up."""
+    return cluster.metadata.annotations.get(names.KEEP_HEAD_ANNOTATION) == "true"
+
+
 def stays_lost(cluster: api.RayCluster, observed: seen.Observed) -> bool:
     """Tell whether a head that is lost once all was ready stays lost (RayJob wants that).
 
     Where it submits its job itself, another one would run that again: there one that ran is enough.
     """
-    if cluster.metadata.annotations.get(names.KEEP_HEAD_ANNOTATION) != "true":
+    if not is_only(cluster):
         return False
     mode = cluster.metadata.labels.get(names.SUBMISSION_MODE_LABEL)
     said = conditions.read(cluster.status.get("conditions", ()))
@@ -114,12 +118,12 @@ def _health(
     now: datetime,
 ) -> turnover.Health:
     before, counted = backoff.head_failures(head_service.standing(cluster, observed))
-    group_hash = spec_hash.group_hash(cluster.spec, cluster.spec.head_group_spec)
+    is_old = upgrade.is_old(cluster.spec, cluster.spec.head_group_spec)
 
     def judge(pod: records.Pod) -> backoff.Verdict:
         if pod.uid == counted:  # when it was due
             return backoff.Verdict(before, now)
-        return backoff.judge(pod, before, group_hash=group_hash, options=options)
+        return backoff.judge(pod, before, is_old=is_old, options=options)
 
     return turnover.sort_broken(living, judge, now=now)
 

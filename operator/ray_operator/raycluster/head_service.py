@@ -47,9 +47,11 @@ def leaving(
     if not observed.pods:
         replaced = [each for each in same if (each.cluster_ip == HEADLESS) is not is_headless]
         return [*replaced, *(each for each in found if each.name != name)]
+    others = [each for each in found if each.name != name]
+    if not others or not same:
+        return ()
     progress = upgrade.progress(cluster, observed)
-    is_told = bool(same) and not progress.head and not progress.workers
-    return [each for each in found if each.name != name and is_told]
+    return () if progress.head or progress.workers else others
 
 
 def obstacle(cluster: api.RayCluster, observed: seen.Observed) -> str:

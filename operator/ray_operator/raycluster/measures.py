@@ -14,7 +14,9 @@ from ray_operator.raycluster import head as lost
 from ray_operator.raycluster import observed as seen
 
 
-def measured(cluster: api.RayCluster, observed: seen.Observed) -> dict[str, Any]:
+def measured(
+    cluster: api.RayCluster, observed: seen.Observed, progress: upgrade.Progress
+) -> dict[str, Any]:
     """Count Pods and resources, and locate the head. All counters are of Pods, not replicas."""
     workers = listed_workers(cluster, observed)
     scaled = scaling.status(cluster, observed)
@@ -31,7 +33,7 @@ def measured(cluster: api.RayCluster, observed: seen.Observed) -> dict[str, Any]
         "head": _head(cluster, observed),
         "maxWorkerReplicas": groups.max_pods(specs),
         "minWorkerReplicas": groups.min_pods(specs),
-        "updatedWorkerReplicas": upgrade.progress(cluster, observed).updated,
+        "updatedWorkerReplicas": progress.updated,
         "readyWorkerReplicas": sum(pod.phase == "Running" and pod.ready is True for pod in workers),
         **({"autoscaler": scaled} if scaled else {}),
     }

@@ -48,6 +48,11 @@ def plan(
     now: datetime,
 ) -> scale_down.Sizing:
     """Bring a group to `wanted` replicas of its template; `living` are all, marked ones too."""
+    rolls = upgrade.rolls(cluster) and not upgrade.obstacle(cluster, observed)
+    if not rolls or group.suspend:
+        return scale_down.plan(
+            cluster, group, observed, living, wanted=wanted, options=options, now=now
+        )
     is_old = upgrade.is_old(cluster.spec, group)
     going: list[Replica] = []
     old: list[Replica] = []
@@ -57,8 +62,7 @@ def plan(
             going.append(replica)
         else:
             (old if any(map(is_old, replica)) else current).append(replica)
-    rolls = upgrade.rolls(cluster) and not upgrade.obstacle(cluster, observed)
-    if not old or not rolls or group.suspend:
+    if not old:
         return scale_down.plan(
             cluster, group, observed, living, wanted=wanted, options=options, now=now
         )

@@ -14,11 +14,13 @@ from typing import Any
 
 from ray_operator import actions, conditions, validity
 from ray_operator.api import raycluster as api
-from ray_operator.raycluster import aspects, idleness, measures, plan, suspension
+from ray_operator.raycluster import aspects, head, idleness, measures, plan, suspension, upgrade
 from ray_operator.raycluster import observed as seen
 
 READY_STATE = "ready"
 SUSPENDED_STATE = "suspended"
+UPDATED = "lastUpdateTime"
+_NEWS = ("state", "reason", "observedGeneration", idleness.FIELD)
 
 
 def next_status(
@@ -29,14 +31,18 @@ def next_status(
         return None
     previous = cluster.status
     found = outcome.invalid
-    status = dict(previous) if found else measures.measured(cluster, observed)
     before = conditions.read(previous.get("conditions", ()))
     spec_valid = validity.condition(aspects.Type.SPEC_VALID, found)
     if found:
+        status = dict(previous)
         kept = set(aspects.Type) - {aspects.Type.SPEC_VALID}
         current = [item for item in before if item.type in kept]
     else:
-        current = aspects.current(cluster, observed, outcome=outcome, before=before, now=now)
+        progress = upgrade.progress(cluster, observed)
+        status = measures.measured(cluster, observed, progress)
+        current = aspects.current(
+            cluster, observed, progress=progress, outcome=outcome, before=before, now=now
+        )
     order = list(aspects.Type)
     current = sorted([*current, spec_valid], key=lambda item: order.index(aspects.Type(item.type)))
     _put(status, "reason", validity.INVALID if found else _short_reason(current))
@@ -53,10 +59,39 @@ def next_status(
     status["observedGeneration"] = cluster.metadata.generation
     if _is_owing(outcome) and "observedGeneration" in previous:
         status["observedGeneration"] = previous["observedGeneration"]
-    old = {name: value for name, value in previous.items() if name != "lastUpdateTime"}
+    old = {name: value for name, value in previous.items() if name != UPDATED}
     if status == old:
         return previous
-    return {**status, "lastUpdateTime": conditions.timestamp(now)}
+    return {**status, UPDATED: conditions.timestamp(now)}
+
+
+def follows(cluster: api.RayCluster, said: Mapping[str, Any]) -> datetime | None:
+    """Return when the status was last written that `said` only carries on; None for news.
+
+    Pods that start one after the other needn't each be a write. What is waited for is news: a
+    state, a condition that changes (that the head's Pod is ready aside), or why the cluster isn't
+    ready; and what is decided by later, such as since when it has been idle.
+    """
+    before = cluster.status
+    is_news = any(before.get(name) != said.get(name) for name in _NEWS)
+    if is_news or _facts(before) != _facts(said) or _is_up_now(cluster, before, said):
+        return None
+    return conditions.moment(before.get(UPDATED, ""))
+
+
+def _is_up_now(cluster: api.RayCluster, before: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    """Tell whether the only head got its address: none may follow it, so that has to be known."""
+    was, is_ = ((each.get("head") or {}).get("podIP", "") for each in (before, said))
+    return head.is_only(cluster) and bool(was != is_)
+
+
+def _facts(status: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
+    """Return what the conditions say without their words, mere progress aside."""
+    return [
+        (item.type, item.status, item.reason, item.observed_generation)
+        for item in conditions.read(status.get("conditions", ()))
+        if item.type != aspects.Type.HEAD_POD_READY
+    ]
 
 
 def _put(status: dict[str, Any], name: str, value: str) -> None:

@@ -7,6 +7,7 @@ differently, so its hashes are replaced by ours and never compared.
 Source: KubeRay 1.7, upgrade strategy of RayCluster; rolling updates are ours.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -80,9 +81,17 @@ def removes_groups(cluster: api.RayCluster) -> bool:
 
 
 def is_old(spec: api.RayClusterSpec, group: api.GroupSpec) -> Callable[[records.Pod], bool]:
-    """Return how to tell Pods of the group that are of an older template."""
-    current = spec_hash.group_hash(spec, group)
-    return lambda pod: pod.annotations.get(names.GROUP_HASH_ANNOTATION, current) != current
+    """Return how to tell Pods of the group that are of an older template.
+
+    The hash is made when a Pod is first asked about: most passes ask about none.
+    """
+    current = functools.cache(lambda: spec_hash.group_hash(spec, group))
+
+    def is_old(pod: records.Pod) -> bool:
+        stamped = pod.annotations.get(names.GROUP_HASH_ANNOTATION)
+        return stamped is not None and stamped != current()
+
+    return is_old
 
 
 def obstacle(cluster: api.RayCluster, observed: seen.Observed) -> str:

@@ -16,7 +16,10 @@ from tests.unit.raycluster import world as worlds
 
 LONG = timedelta(minutes=30)
 WINDOW = timedelta(minutes=10)
-HASH = "same"
+
+
+def is_old(pod: records.Pod) -> bool:
+    return names.GROUP_HASH_ANNOTATION in pod.annotations
 
 
 def groups(**fields: Any) -> list[dict[str, Any]]:
@@ -130,10 +133,10 @@ def test_a_changed_template_is_tried_at_once() -> None:
         annotations={names.FAILURES_ANNOTATION: "5"},
         created_at=builders.NOW,
     )
-    same = backoff.judge(pod, 5, group_hash=HASH, options=builders.SETTINGS)
+    same = backoff.judge(pod, 5, is_old=is_old, options=builders.SETTINGS)
     assert same == backoff.Verdict(6, builders.NOW + backoff.LONGEST)
     old = msgspec.structs.replace(pod, annotations={names.GROUP_HASH_ANNOTATION: "older"})
-    verdict = backoff.judge(old, 5, group_hash=HASH, options=builders.SETTINGS)
+    verdict = backoff.judge(old, 5, is_old=is_old, options=builders.SETTINGS)
     assert verdict == backoff.Verdict(0, builders.NOW)
 
 
@@ -147,5 +150,5 @@ def test_a_count_that_is_none_reads_as_zero(text: str) -> None:
 
 def test_any_count_that_somebody_wrote_waits_no_longer_than_the_longest() -> None:
     pod = builders.worker(index=0, phase="Failed", created_at=builders.NOW)
-    verdict = backoff.judge(pod, 10**9, group_hash=HASH, options=builders.SETTINGS)
+    verdict = backoff.judge(pod, 10**9, is_old=is_old, options=builders.SETTINGS)
     assert verdict.due == builders.NOW + backoff.LONGEST
