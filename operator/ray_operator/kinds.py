@@ -52,6 +52,7 @@ def raycluster(
         ask=heads.ask,
         next_status=status.next_status,
         news=transitions.events,
+        follows=status.follows,
     )
 
 

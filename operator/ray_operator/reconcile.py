@@ -37,6 +37,9 @@ from ray_operator import (
 SLOW_PASS = timedelta(minutes=3)
 """A pass that takes longer hangs: every request in it has a time-out of its own."""
 
+PROGRESS_EVERY, PROGRESS_AT_LAST = timedelta(seconds=2), timedelta(seconds=30)
+"""A status that is no news waits for the one as long as little goes on, at most for the other."""
+
 MOST_ACTIONS = 256
 """Of one pass."""
 INTERNAL_ERROR = "InternalError"
@@ -61,6 +64,7 @@ class Kind(Generic[R, O]):
         next_status: the whole next status; None leaves the status alone.
         news: the events that a change to this status is worth.
         goes_on: tell whether a status that was written asks for another pass at once.
+        follows: when the status was last written that this one only carries on; None for news.
     """
 
     resource: records.Resource
@@ -74,6 +78,7 @@ class Kind(Generic[R, O]):
     next_status: Callable[[R, O, actions.Outcome, datetime], Mapping[str, Any] | None]
     news: Callable[[R, Mapping[str, Any]], Sequence[actions.Event]] = lambda _, __: ()
     goes_on: Callable[[R, Mapping[str, Any]], bool] = lambda _, __: False
+    follows: Callable[[R, Mapping[str, Any]], datetime | None] = lambda *_: None
 
 
 class _Envelope(msgspec.Struct):
@@ -208,7 +213,13 @@ class Reconciler:
             done = actions.events(outcome)
             try:
                 written = await self._write_status(
-                    key, kind, resource, around=around, data=data, outcome=outcome
+                    key,
+                    kind,
+                    resource,
+                    around=around,
+                    data=data,
+                    outcome=outcome,
+                    may_wait=not plan.events,  # they are told until the status says so
                 )
             except errors.KubeError:
                 await self._tell(key, data, [each for each in done if each.type == "Normal"])
@@ -263,14 +274,28 @@ class Reconciler:
         around: Any,
         data: bytes,
         outcome: actions.Outcome,
+        may_wait: bool,
     ) -> Mapping[str, Any] | None:
         """Write the status if it changed, and return it then."""
         observed = kind.observe(resource, around)
-        status = kind.next_status(resource, observed, outcome, datetime.now(UTC))
-        if status is None:
-            return None
+        now = datetime.now(UTC)
+        status = kind.next_status(resource, observed, outcome, now)
         envelope = msgspec.json.decode(data, type=_Envelope)
+        if status is None or status == envelope.status:
+            return None
+        last = kind.follows(resource, status) if may_wait and not outcome.failures else None
+        if last is not None and last <= now < last + self._progress_every():
+            self._queue.add_after(key, last + self._progress_every() - now)
+            return None
         return status if await self._patch_status(key, envelope, status) else None
+
+    def _progress_every(self) -> timedelta:
+        """Return how often at most a status is written that is no news.
+
+        A thousand clusters that start together would else be told of each of their Pods: there are
+        as many seconds between two as there were resources worked on in the last second.
+        """
+        return min(max(PROGRESS_EVERY, timedelta(seconds=self._queue.pace())), PROGRESS_AT_LAST)
 
     async def _patch_status(
         self, key: records.Key, envelope: _Envelope, status: Mapping[str, Any]

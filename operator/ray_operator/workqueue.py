@@ -7,11 +7,13 @@ Source: the semantics are those of client-go's workqueue, which operators are us
 """
 
 import asyncio
+import math
 import random
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import NamedTuple
 
 from prometheus_client import core, registry
 
@@ -19,6 +21,15 @@ from ray_operator import metrics, records
 
 FIRST_BACKOFF_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 60.0
+SPACING_SECONDS = 0.3
+PACE_SECONDS = 1.0
+
+
+class _Timer(NamedTuple):
+    """A key that comes back: when, by the loop's clock, which not every loop's handles can tell."""
+
+    due: float
+    handle: asyncio.Handle
 
 
 class WorkQueue(registry.Collector):
@@ -32,15 +43,17 @@ class WorkQueue(registry.Collector):
         self._waiting: dict[records.Key, float] = {}
         self._working: dict[records.Key, float] = {}
         self._again: set[records.Key] = set()
-        self._timers: dict[records.Key, asyncio.TimerHandle] = {}
+        self._again_spaced: set[records.Key] = set()
+        self._timers: dict[records.Key, _Timer] = {}
         self._failures: dict[records.Key, int] = {}
+        self._ended: dict[records.Key, float] = {}
         self._wakeup = asyncio.Event()
         self._oldest_wait = time.monotonic()
 
     def add(self, key: records.Key) -> None:
         """Ask for a pass as soon as a worker is free."""
         if timer := self._timers.pop(key, None):
-            timer.cancel()
+            timer.handle.cancel()
         now = time.monotonic()
         if key in self._working:
             self._again.add(key)
@@ -53,16 +66,29 @@ class WorkQueue(registry.Collector):
             metrics.queue_depth.labels(_name(key)).inc()
             metrics.queue_adds.labels(_name(key)).inc()
 
+    def add_spaced(self, key: records.Key) -> None:
+        """Ask for a pass at once, or a little later if the last one has only just ended.
+
+        Of events that come in bursts, as Pods start, each would otherwise be a pass.
+        """
+        wait = self._ended.get(key, -math.inf) + SPACING_SECONDS - time.monotonic()
+        if key in self._working:
+            self._again_spaced.add(key)
+        elif wait > 0 and key not in self._waiting:
+            self.add_after(key, timedelta(seconds=wait))
+        else:
+            self.add(key)
+
     def add_after(self, key: records.Key, delay: timedelta) -> None:
         """Ask for a pass after `delay`; a sooner request that stands already wins."""
         loop = asyncio.get_running_loop()
         due = loop.time() + delay.total_seconds()
         standing = self._timers.get(key)
         if standing is not None:
-            if standing.when() <= due:
+            if standing.due <= due:
                 return
-            standing.cancel()
-        self._timers[key] = loop.call_at(due, self._due, key)
+            standing.handle.cancel()
+        self._timers[key] = _Timer(due, loop.call_at(due, self._due, key))
 
     def add_backed_off(self, key: records.Key, *, at_least_seconds: float = 0.0) -> None:
         """Ask for a pass after a delay that doubles with each failure, with jitter."""
@@ -81,7 +107,7 @@ class WorkQueue(registry.Collector):
         """Drop all that is remembered of a key whose object is gone."""
         self._failures.pop(key, None)
         if timer := self._timers.pop(key, None):
-            timer.cancel()
+            timer.handle.cancel()
 
     async def get(self) -> records.Key:
         """Wait for a key and mark it as being worked on; `done` must follow."""
@@ -97,11 +123,34 @@ class WorkQueue(registry.Collector):
 
     def done(self, key: records.Key) -> None:
         """End the work on a key; it is queued again if it was asked for meanwhile."""
-        worked = time.monotonic() - self._working.pop(key)
+        now = time.monotonic()
+        self._note_end(key, now)
+        worked = now - self._working.pop(key)
         metrics.work_seconds.labels(_name(key)).observe(worked)
         if key in self._again:
-            self._again.discard(key)
             self.add(key)
+        elif key in self._again_spaced:
+            self.add_spaced(key)
+        self._again.discard(key)
+        self._again_spaced.discard(key)
+
+    def _note_end(self, key: records.Key, now: float) -> None:
+        """Remember when the pass ended, as long as that matters; the oldest come first."""
+        self._ended.pop(key, None)
+        self._ended[key] = now
+        self._forget_ends(now)
+
+    def _forget_ends(self, now: float) -> None:
+        while self._ended:
+            oldest = next(iter(self._ended))
+            if self._ended[oldest] >= now - PACE_SECONDS:
+                return
+            del self._ended[oldest]
+
+    def pace(self) -> int:
+        """Count the keys that had a pass in the last second."""
+        self._forget_ends(time.monotonic())
+        return len(self._ended)
 
     def stalled_for(self) -> timedelta:
         """Tell how long keys have been waiting without any being taken."""

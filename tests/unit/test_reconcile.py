@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import msgspec
@@ -59,7 +59,7 @@ class Api:
     async def get(self, *_: Any) -> bytes:
         return msgspec.json.encode(body(self.version, {"failures": 0}))
 
-    async def create(self, resource: records.Resource, *_: Any) -> bytes:
+    async def create(self, resource: records.Resource, *_: Any, **__: Any) -> bytes:
         self.asked.append(resource.kind)
         if self.refusal and resource == records.PODS:
             raise self.refusal
@@ -103,6 +103,7 @@ def reconciler(
     may_write: Callable[[], bool] = lambda: True,
     news: Sequence[actions.Event] = (),
     goes_on: Callable[[Any, Any], bool] = lambda _, __: False,
+    follows: Callable[[Any, Any], datetime | None] = lambda *_: None,
 ) -> tuple[reconcile.Reconciler, workqueue.WorkQueue]:
     queue = workqueue.WorkQueue()
     store = resources.Resources(queue.add)
@@ -127,6 +128,7 @@ def reconciler(
                 next_status=said,
                 news=lambda _, __: news,
                 goes_on=goes_on,
+                follows=follows,
             )
         },
         store=store,
@@ -159,6 +161,33 @@ async def test_a_status_may_ask_for_another_pass_at_once(is_more: bool, passes_m
     await passes(made, within=0.2)
     assert server.asked.count("Pod") == passes_made
     assert written == [{"failures": 0}]  # what isn't written asks for nothing
+
+
+async def test_a_status_that_is_no_news_waits_since_the_last_one() -> None:
+    last = datetime.now(UTC) - reconcile.PROGRESS_EVERY + timedelta(milliseconds=200)
+    server = Api()
+    made, _ = reconciler(server, actions.Plan(), follows=lambda *_: last)
+    await passes(made, within=0.1)
+    assert server.asked == []
+    await passes(made, within=0.4)
+    assert server.asked == ["status"]
+
+
+async def test_a_clock_that_was_ahead_holds_nothing_back() -> None:
+    server = Api()
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    made, _ = reconciler(server, actions.Plan(), follows=lambda *_: ahead)
+    await passes(made, within=0.3)
+    assert server.asked == ["status"]
+
+
+async def test_what_was_told_is_written_down_at_once() -> None:
+    server = Api()
+    told = (actions.Event(type="Warning", reason="a", action="b", message="c"),)
+    now = datetime.now(UTC)
+    made, _ = reconciler(server, actions.Plan(events=told), follows=lambda *_: now)
+    await passes(made, within=0.3)
+    assert server.asked == ["status", "Event"]
 
 
 async def test_at_once_means_at_once() -> None:

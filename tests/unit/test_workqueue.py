@@ -1,9 +1,11 @@
 """The queue hands out each key once, to one worker at a time."""
 
 import asyncio
+import time
 from datetime import timedelta
 
 import prometheus_client
+import uvloop
 
 from ray_operator import records, workqueue
 
@@ -29,6 +31,32 @@ async def test_a_key_added_while_worked_on_comes_back_after_done_only() -> None:
     assert await queue.get() == A
 
 
+async def test_a_burst_of_events_is_one_pass_more() -> None:
+    queue = workqueue.WorkQueue()
+    queue.add_spaced(A)
+    assert await queue.get() == A
+    queue.add_spaced(A)
+    queue.done(A)
+    queue.add_spaced(A)
+    queue.add_spaced(B)
+    assert await queue.get() == B  # one that had no pass just now has one at once
+    started = time.monotonic()
+    assert await queue.get() == A
+    assert time.monotonic() - started > 0.9 * workqueue.SPACING_SECONDS
+    queue.done(B)
+    assert not queue.stalled_for()
+
+
+async def test_what_is_urgent_waits_for_no_spacing() -> None:
+    queue = workqueue.WorkQueue()
+    queue.add(A)
+    assert await queue.get() == A
+    queue.add_spaced(A)
+    queue.add(A)
+    queue.done(A)
+    assert await asyncio.wait_for(queue.get(), 0.1 * workqueue.SPACING_SECONDS) == A
+
+
 async def test_a_getter_that_waits_is_woken() -> None:
     queue = workqueue.WorkQueue()
     getter = asyncio.create_task(queue.get())
@@ -50,6 +78,18 @@ async def test_the_sooner_of_two_delays_wins_and_add_beats_both() -> None:
     assert queue.stalled_for() == timedelta()
 
 
+def test_the_sooner_delay_wins_on_the_loop_of_the_operator_too() -> None:
+    """Its handles for what is due at once can't tell when that was."""
+
+    async def scenario() -> records.Key:
+        queue = workqueue.WorkQueue()
+        queue.add_after(A, timedelta())
+        queue.add_after(A, timedelta(hours=1))
+        return await asyncio.wait_for(queue.get(), 1)
+
+    assert uvloop.run(scenario()) == A
+
+
 async def test_backoff_doubles_until_success() -> None:
     queue = workqueue.WorkQueue()
     loop = asyncio.get_running_loop()
@@ -57,8 +97,8 @@ async def test_backoff_doubles_until_success() -> None:
     def delay() -> float:
         queue.add_backed_off(A)
         timer = queue._timers.pop(A)
-        timer.cancel()
-        return timer.when() - loop.time()
+        timer.handle.cancel()
+        return timer.due - loop.time()
 
     delays = [delay() for _ in range(12)]
     assert 0.07 < delays[0] < 0.13

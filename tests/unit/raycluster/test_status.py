@@ -1,11 +1,11 @@
 """What is said of a RayCluster."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from ray_operator import actions, errors, records
+from ray_operator import actions, errors, names, records
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import observed as seen
@@ -91,6 +91,45 @@ def test_saying_the_same_again_changes_nothing() -> None:
         pods=(builders.pod(), builders.worker(index=0)), services=(builders.head_service(),)
     )
     assert status.next_status(again, observed, NOTHING, LATER) == first
+
+
+STARTING = (builders.pod(ready=False), builders.worker(index=0, ready=False))
+
+
+@pytest.mark.parametrize(
+    ("pods", "last"),
+    [
+        pytest.param((builders.pod(), STARTING[1]), builders.NOW, id="a head that got ready"),
+        pytest.param((builders.pod(),), builders.NOW, id="one worker less"),
+        pytest.param((builders.pod(), builders.worker(index=0)), None, id="a ready cluster"),
+    ],
+)
+def test_mere_progress_is_no_news(pods: tuple[records.Pod, ...], last: datetime | None) -> None:
+    cluster = builders.raycluster(status=say(builders.raycluster(), *STARTING))
+    assert status.follows(cluster, say(cluster, *pods)) == last
+
+
+@pytest.mark.parametrize(("annotation", "last"), [("true", None), ("false", builders.NOW)])
+def test_that_an_only_head_is_up_is_news(annotation: str, last: datetime | None) -> None:
+    metadata = {"annotations": {names.KEEP_HEAD_ANNOTATION: annotation}}
+    before = builders.raycluster(metadata=metadata)
+    said = say(before, builders.pod(ready=False, ip=""), STARTING[1])
+    cluster = builders.raycluster(metadata=metadata, status=said)
+    assert status.follows(cluster, say(cluster, *STARTING)) == last
+
+
+@pytest.mark.parametrize(
+    ("before", "news"),
+    [
+        pytest.param({}, {}, id="the first of all"),
+        pytest.param({"lastUpdateTime": MOMENT}, {"reason": "OutOfMemory"}, id="why not ready"),
+        pytest.param({"lastUpdateTime": MOMENT}, {"observedGeneration": 2}, id="another spec"),
+        pytest.param({"lastUpdateTime": MOMENT}, {"idleSince": MOMENT}, id="idle from now on"),
+    ],
+)
+def test_news_follow_nothing(before: dict[str, Any], news: dict[str, Any]) -> None:
+    cluster = builders.raycluster(status=before)
+    assert status.follows(cluster, {**before, **news}) is None
 
 
 def test_state_stays_ready_when_a_worker_is_lost_and_the_condition_does_not() -> None:
