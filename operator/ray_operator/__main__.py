@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from uuid import uuid4
 
 import aiohttp
 import prometheus_client
+import uvloop
 
 from ray_operator import (
     admission,
@@ -51,6 +53,7 @@ from ray_operator import (
     rehearsal,
     relations,
     resources,
+    resync,
     rivals,
     scaling,
     serve_pollers,
@@ -64,6 +67,8 @@ from ray_operator.api import crds, structural
 DRAIN = timedelta(seconds=20)
 RETRY_SECONDS = 2.0
 SYNC_SECONDS = 0.1
+HEAD_START_SECONDS = 1.0
+"""To get the lease, before a replica that stands by looks around."""
 
 _log = logging.getLogger("ray_operator")
 
@@ -80,7 +85,7 @@ def main() -> None:
         raise SystemExit(f"the log file {command.logs.file}: {error.strerror}") from error
     for warning in command.warnings:
         _log.warning("%s", warning)
-    asyncio.run(run(command))
+    uvloop.run(run(command))
 
 
 def _access(kubeconfig: Path | None) -> credentials.Credentials:
@@ -143,9 +148,10 @@ class Operator:
             may_write=may_write,
             rehearsal=told,
         )
+        self._leads = asyncio.Event()
         self._queue = workqueue.WorkQueue()
         self._relations = relations.Relations(
-            self._queue.add, kinds={each.kind for each in records.OURS}
+            self._queue.add_spaced, kinds={each.kind for each in records.OURS}
         )
         touched = cronjobs.telling(command.settings, self._relations.touched)
         self._store = resources.Resources(self._queue.add, touched=touched, forgotten=self._forget)
@@ -156,14 +162,14 @@ class Operator:
         self._stores = stores.Stores(
             client, namespaces=command.namespaces, changed=self._relations.changed
         )
-        self._watcher = handlers.Watcher(
+        self._truth = resync.Resync(
             client,
             kinds=records.OURS,
             optional={records.RAYCRONJOBS},
             namespaces=command.namespaces,
             store=self._store,
-            access=access,
         )
+        self._watcher = handlers.Watcher(client, truth=self._truth, access=access)
         wanted = {
             kind.name: served.node(kind.schema(structural.FIELDS_ONLY)) for kind in crds.KINDS
         }
@@ -313,16 +319,26 @@ class Operator:
             "the look for other operators": self._lookout.run(),
             "the event loop's clock": server.sample_lag(),
             "leading": self._leader.run(lead) if self._command.leader_election else lead(),
-            **self._looks(),
+            **{name: self._begun(look) for name, look in self._looks().items()},
         }
+
+    async def _begun(self, look: Coroutine[None, None, None]) -> None:
+        """Look once we lead, or are known not to: what was seen before wouldn't count."""
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HEAD_START_SECONDS):
+                    await self._leads.wait()
+            await look
+        finally:
+            look.close()
 
     def _looks(self) -> dict[str, Coroutine[None, None, None]]:
         """Return what keeps us informed of the cluster."""
-        resync = self._command.settings.resync
+        every = self._command.settings.resync
         return {
-            "the watch of our kinds": self._watcher.run(resync=resync),
-            "the look at CRDs": self._served.run(resync),
-            "the look at API groups": self._lookups.run(resync),
+            "the watch of our kinds": self._watcher.run(every=every),
+            "the look at CRDs": self._served.run(every),
+            "the look at API groups": self._lookups.run(every),
             **self._stores.work(),
         }
 
@@ -337,13 +353,16 @@ class Operator:
         return self._lookout.why() if self._command.webhook_certificates is None else ""
 
     def _is_synced(self) -> bool:
-        return self._watcher.synced.is_set() and self._stores.is_synced()
+        return self._truth.synced.is_set() and self._stores.is_synced()
 
     async def _lead(self) -> None:
         """Look at the truth once, since another one may have written last; then work."""
+        since = time.monotonic()
+        self._leads.set()
         while True:
             try:
-                await asyncio.gather(self._stores.relist(), self._watcher.sync())
+                await self._truth.sync_since(since)
+                await self._stores.relist_since(since)
                 break
             except errors.KubeError as error:
                 _log.warning("can't read the cluster yet: %s", error.message)

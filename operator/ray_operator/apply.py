@@ -88,6 +88,8 @@ class Applier:
         if isinstance(action, actions.Patch):
             return await self._patch(action)
         if isinstance(action, actions.Apply):
+            if action.is_new:
+                return await self._made(action, action.manifest)
             return await self._apply(action)
         return await self._create(action)
 
@@ -95,14 +97,9 @@ class Applier:
         manifest = action.manifest
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         try:
-            found = await self._client.get(action.resource, namespace, name)
-            if found is not None and action.is_new:
-                return await self._adopt(action, manifest, found)
-            if found is not None:
+            if found := await self._client.get(action.resource, namespace, name):
                 await self._take_over(action.resource, found)
-            answer = await self._client.apply(
-                action.resource, namespace, manifest, force=not action.is_new
-            )
+            answer = await self._client.apply(action.resource, namespace, manifest)
         except errors.KubeError as error:
             return actions.Result(action=action, name=name, error=error)
         self._stores[action.resource].written(namespace, answer)
@@ -141,22 +138,37 @@ class Applier:
         if action.secret_key:
             token = base64.b64encode(secrets.token_bytes(TOKEN_BYTES)).decode()
             manifest["stringData"] = {action.secret_key: token}
+        result = await self._made(action, manifest)
+        if isinstance(result.error, errors.NamespaceEnds) and action.otherwise is not None:
+            return await self._carry_out(action.otherwise)
+        return result
+
+    async def _made(
+        self, action: actions.Create | actions.Apply, manifest: actions.Manifest
+    ) -> actions.Result:
+        """Create what isn't there yet.
+
+        To create costs half of what a first apply does; `_take_over` makes up for it when the
+        object is first changed.
+        """
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+        manager = kube.MAKER if isinstance(action, actions.Apply) else kube.FIELD_MANAGER
         try:
-            answer = await self._client.create(action.resource, namespace, manifest)
+            answer = await self._client.create(
+                action.resource, namespace, manifest, manager=manager
+            )
         except errors.AlreadyExists as error:
             return await self._standing(action, manifest, error)
-        except errors.NamespaceEnds as error:
-            if action.otherwise is not None:
-                return await self._carry_out(action.otherwise)
-            return actions.Result(action=action, name=name, error=error)
         except errors.KubeError as error:
             return actions.Result(action=action, name=name, error=error)
         self._stores[action.resource].written(namespace, answer)
         return actions.Result(action=action, name=name)
 
     async def _standing(
-        self, action: actions.Create, manifest: actions.Manifest, refusal: errors.AlreadyExists
+        self,
+        action: actions.Create | actions.Apply,
+        manifest: actions.Manifest,
+        refusal: errors.AlreadyExists,
     ) -> actions.Result:
         """Look at the object whose name made a create fail: our view of it may be late."""
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from ray_operator import informers, kube, records, wire
+from ray_operator import informers, kube, listwatch, records, wire
 
 TAINTS = (
     "ToBeDeletedByClusterAutoscaler",
@@ -45,7 +45,7 @@ def node(data: bytes | msgspec.Raw) -> records.Node:
     return records.Node(found.metadata.name, found.metadata.resource_version, doom)
 
 
-class DoomedNodes(informers.ListWatch[records.Node]):
+class DoomedNodes(listwatch.ListWatch[records.Node]):
     """Keep the nodes that go; `changed` is told of the owners of Pods on them."""
 
     forbidden_pause_seconds = 300.0

@@ -1,6 +1,7 @@
 """Watched copies of our children, with our own writes visible at once.
 
-Owns: list, watch and the in-memory store of one resource. Does not own: deciding anything from it.
+Owns: the in-memory store of one resource. Does not own: list and watch (`listwatch`), or deciding
+anything from it.
 Invariant: an entry never goes back in time (resource versions are compared), and what this process
 created or deleted is in the store before the call that did it returns, so that no pass can create
 a child twice. Children are watched here and not by kopf because an event through kopf costs
@@ -9,30 +10,20 @@ a child twice. Children are watched here and not by kopf because an event throug
 
 import asyncio
 import logging
-import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import msgspec
 
-from ray_operator import errors, kube, records, wire
+from ray_operator import kube, listwatch, records, wire
 
-RETRY_SECONDS = 1.0
+_UNREMARKABLE = ("resource_version", "node")
+"""Fields of which a change alone wakes nobody."""
 
 _log = logging.getLogger(__name__)
-_LIST = msgspec.json.Decoder(wire.RawList)
-_EVENT = msgspec.json.Decoder(wire.WatchEvent)
 
 
-class Versioned(Protocol):
-    """What a watch must know of the records it hands on."""
-
-    @property
-    def resource_version(self) -> str: ...  # noqa: D102
-
-
-class Child(Versioned, Protocol):
+class Child(listwatch.Versioned, Protocol):
     """What an informer must know of the records it keeps."""
 
     @property
@@ -45,120 +36,11 @@ class Child(Versioned, Protocol):
     def owner(self) -> records.Owner | None: ...  # noqa: D102
 
 
-V = TypeVar("V", bound=Versioned)
 T = TypeVar("T", bound=Child)
 Name = tuple[str, str]
 
 
-def is_newer(version: str, than: str) -> bool:
-    """Compare resource versions; Kubernetes 1.35 declares them comparable as integers."""
-    return not than or int(version) > int(than)
-
-
-class ListWatch(ABC, Generic[V]):
-    """List and watch one resource, and hand on what comes."""
-
-    forbidden_pause_seconds = 0.0
-    """Before another attempt, where it isn't essential."""
-
-    def __init__(
-        self,
-        client: kube.Kube,
-        resource: records.Resource,
-        *,
-        namespace: str | None,
-        decode: Callable[[bytes | msgspec.Raw], V],
-        selector: str = "",
-        fields: str = "",
-        metadata_only: bool = False,
-        silence_seconds: float = kube.WATCH_SILENCE_SECONDS,
-    ) -> None:
-        """`fields` is a field selector; a watch that is silent for so long counts as dead."""
-        self.resource = resource
-        self.namespace = namespace
-        self.synced = asyncio.Event()
-        self._client = client
-        self._selector = selector
-        self._fields = fields
-        self._metadata_only = metadata_only
-        self._silence_seconds = silence_seconds
-        self._decode = decode
-        self._version = ""
-
-    async def relist(self) -> None:
-        """Take in a list of the server's newest state. Raises `KubeError`."""
-        data = await self._client.list(
-            self.resource,
-            namespace=self.namespace,
-            selector=self._selector,
-            fields=self._fields,
-            metadata_only=self._metadata_only,
-        )
-        listed = _LIST.decode(data)
-        version = listed.metadata.resource_version
-        self._listed([self._decode(raw) for raw in listed.items or ()], version=version)
-        self._version = version
-        self.synced.set()
-
-    async def run(self) -> None:
-        """List and watch until cancelled; errors are logged and retried."""
-        while True:
-            started = time.monotonic()
-            try:
-                if not self._version:
-                    await self.relist()
-                await self._watch()
-            except errors.Gone:
-                self._version = ""
-            except errors.KubeError as error:
-                _log.warning("watch of %s: %s", self.resource.plural, error)
-                self._version = "" if isinstance(error, errors.Invalid) else self._version
-                if isinstance(error, errors.Forbidden):
-                    await asyncio.sleep(self.forbidden_pause_seconds)
-            if time.monotonic() - started < RETRY_SECONDS:  # whatever ended it so soon
-                await asyncio.sleep(RETRY_SECONDS)
-
-    async def _watch(self) -> None:
-        async for line in self._client.watch(
-            self.resource,
-            namespace=self.namespace,
-            selector=self._selector,
-            fields=self._fields,
-            resource_version=self._version,
-            metadata_only=self._metadata_only,
-            silence_seconds=self._silence_seconds,
-        ):
-            event = _EVENT.decode(line)
-            if event.type == "ERROR":
-                status = msgspec.json.decode(event.object, type=wire.Status)
-                if status.code == 410:
-                    raise errors.Gone(status.message, status=410)
-                raise errors.Unavailable(status.message, status=status.code)
-            if event.type == "BOOKMARK":
-                stub = msgspec.json.decode(event.object, type=wire.Stub)
-                self._version = stub.metadata.resource_version
-                continue
-            item = self._decode(event.object)
-            self._version = item.resource_version
-            if event.type == "DELETED":
-                self._gone(item)
-            else:
-                self._came(item)
-
-    @abstractmethod
-    def _listed(self, items: list[V], *, version: str) -> None:
-        """Replace what is kept by a complete list."""
-
-    @abstractmethod
-    def _came(self, item: V) -> None:
-        """Take in what was added or changed."""
-
-    @abstractmethod
-    def _gone(self, item: V) -> None:
-        """Drop what was deleted."""
-
-
-class Informer(ListWatch[T]):
+class Informer(listwatch.ListWatch[T]):
     """Keep the children of one resource that match a selector."""
 
     def __init__(
@@ -199,11 +81,18 @@ class Informer(ListWatch[T]):
     def written(self, answer: bytes) -> None:
         """Take in the API server's answer to our create or change.
 
-        What the watch has passed already, and isn't here, was deleted since.
+        What the watch has passed already, and isn't here, was deleted since. What has no version
+        was made in a rehearsal, and isn't there.
         """
         item = self._decode(answer)
+        if not item.resource_version:
+            return
         absent = (item.namespace, item.name) not in self._items
-        if absent and self._version and not is_newer(item.resource_version, self._version):
+        if (
+            absent
+            and self._version
+            and not listwatch.is_newer(item.resource_version, self._version)
+        ):
             return
         self._put(item, tell=False)
 
@@ -236,40 +125,33 @@ class Informer(ListWatch[T]):
 
     async def relist_owned(self, key: records.Key, selector: str) -> None:
         """Make the children of one owner true to the server's newest state. Raises `KubeError`."""
-        data = await self._client.list(
-            self.resource,
-            namespace=key.namespace,
-            selector=selector,
-            metadata_only=self._metadata_only,
-        )
-        listed = _LIST.decode(data)
-        if is_newer(self._version or "0", listed.metadata.resource_version):
+        items, version = await self._list(key.namespace, selector)
+        if listwatch.is_newer(self._version or "0", version):
             return  # the watch was faster, and may have seen deletions since
-        items = [self._decode(raw) for raw in listed.items or ()]
         for item in items:
             self._put(item, tell=False)
-        self._drop_absent(
-            self._by_owner.get(key, set()), items, version=listed.metadata.resource_version
-        )
+        self._drop_absent(self._by_owner.get(key, set()), items, version=version)
 
     def _put(self, item: T, *, tell: bool) -> None:
         name = (item.namespace, item.name)
         standing = self._items.get(name)
-        if standing is not None and not is_newer(item.resource_version, standing.resource_version):
+        if standing is not None and not listwatch.is_newer(
+            item.resource_version, standing.resource_version
+        ):
             return
         if standing is not None and _key(standing) != _key(item):
             self._drop(name, tell=tell)
         self._items[name] = item
         if key := _key(item):
             self._by_owner.setdefault(key, set()).add(name)
-            if tell:
+            if tell and not _says_the_same(item, standing):
                 self._changed(key)
 
     def _drop_absent(self, names: Iterable[Name], items: list[T], *, version: str) -> None:
         """Drop what a list at `version` no longer has, except what is newer than it."""
         kept = {(item.namespace, item.name) for item in items}
         for name in [name for name in names if name not in kept]:
-            if not is_newer(self._items[name].resource_version, version):
+            if not listwatch.is_newer(self._items[name].resource_version, version):
                 self._drop(name, tell=True)
 
     def _drop(self, name: Name, *, tell: bool) -> None:
@@ -280,6 +162,19 @@ class Informer(ListWatch[T]):
                 del self._by_owner[key]
             if tell:
                 self._changed(key)
+
+
+def _says_the_same(item: Child, before: Child | None) -> bool:
+    """Tell whether nothing changed that a pass could care for.
+
+    Most changes of a Pod are of what is no part of its record. That it was given a node can wait
+    for what the kubelet says next: a Pod without one isn't taken for unschedulable by itself.
+    """
+    if before is None:
+        return False
+    kept = {name: getattr(before, name) for name in _UNREMARKABLE if hasattr(before, name)}
+    same: object = msgspec.structs.replace(cast("msgspec.Struct", item), **kept)
+    return same == before
 
 
 def _key(item: Child) -> records.Key | None:
@@ -324,9 +219,9 @@ class Children(Generic[T]):
         """Drop an object that is gone."""
         self._of(namespace).removed(namespace, name, uid)
 
-    async def relist(self) -> None:
-        """List again from the server's newest state."""
-        await asyncio.gather(*(informer.relist() for informer in self.informers))
+    async def relist_since(self, moment: float) -> None:
+        """Take in lists of the server's state of that moment or a later one."""
+        await asyncio.gather(*(informer.relist_since(moment) for informer in self.informers))
 
     async def relist_owned(self, key: records.Key, selector: str) -> None:
         """Make the children of one owner true to the server's newest state."""

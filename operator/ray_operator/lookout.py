@@ -4,8 +4,9 @@ Owns: looking again and again, the log line, the metric and the events. Does not
 a rival (`rivals`), or stopping our writes (`__main__` asks `Lookout.is_clear`). Invariant: not
 clear before the first look.
 
-Leases and Deployments are listed every few seconds rather than watched: a Lease changes every two
-seconds, and no stream of that is worth the little that is learnt from it.
+Leases and Deployments are listed twice a minute rather than watched: a Lease changes every two
+seconds, and no stream of that is worth the little that is learnt from it. More often would be most
+of what an operator at rest asks.
 """
 
 import asyncio
@@ -19,8 +20,9 @@ import msgspec
 
 from ray_operator import actions, errors, events, kube, metrics, names, records, rivals
 
-QUIET_SECONDS = 10.0
+QUIET_SECONDS = 30.0
 ALERT_SECONDS = 2.0
+REMINDER_SECONDS = 10.0
 PATIENCE_SECONDS = 30.0
 """An active rival answers a changed RayCluster much sooner than that."""
 REPEAT_SECONDS = 3600.0
@@ -172,7 +174,7 @@ class Lookout:
             late = [uid for uid in found if now - since[uid] > PATIENCE_SECONDS]
             for uid in [uid for uid in late if self._is_news(uid)][:MOST_NOTICES]:
                 await self._tell(found[uid])
-            await asyncio.sleep(QUIET_SECONDS)
+            await asyncio.sleep(REMINDER_SECONDS)
 
     async def _look(self) -> tuple[list[rivals.Deployment], list[rivals.Lease]]:
         deployments: list[rivals.Deployment] = []

@@ -10,7 +10,7 @@ a few of Pods we don't know yet: an event may overtake the news of its Pod.
 
 from collections.abc import Callable
 
-from ray_operator import informers, kube, records, wire_pods
+from ray_operator import informers, kube, listwatch, records, wire_pods
 
 FIELDS = "involvedObject.kind=Pod,type=Warning,reason!=BackOff,reason!=FailedScheduling"
 """What these two say, the Pod's status says too, and they are the most frequent ones."""
@@ -32,7 +32,7 @@ STRANGERS = 256
 """Pods that aren't ours, or not ours yet, of which something may be kept at any time."""
 
 
-class PodEvents(informers.ListWatch[records.PodEvent]):
+class PodEvents(listwatch.ListWatch[records.PodEvent]):
     """Keep the latest warnings by Pod; `changed` is told when a Pod of ours isn't ready."""
 
     def __init__(

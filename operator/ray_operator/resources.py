@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ray_operator import informers, records, wire
+from ray_operator import listwatch, records, wire
 
 _CAUSES = ("generation", "labels", "annotations", "deletionTimestamp", "finalizers")
 
@@ -84,7 +84,7 @@ class Resources:
         metadata = body["metadata"]
         standing = self._entries.get(key)
         version, uid = metadata["resourceVersion"], metadata["uid"]
-        if standing and not informers.is_newer(version, standing.resource_version):
+        if standing and not listwatch.is_newer(version, standing.resource_version):
             return
         slim = {**body, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}
         cause = (uid, *(metadata.get(field) for field in _CAUSES))
@@ -140,7 +140,7 @@ class Resources:
         seen = {key: (uid, version) for key, uid, version in listed}
         for key, entry in list(self._entries.items()):
             covered = key.kind == kind and namespace in (None, key.namespace)
-            newer = informers.is_newer(entry.resource_version, version)
+            newer = listwatch.is_newer(entry.resource_version, version)
             if covered and key not in seen and not newer:
                 self.drop(key, entry.uid)
         return [
@@ -148,7 +148,7 @@ class Resources:
             for key, (uid, version) in seen.items()
             if (standing := self._entries.get(key)) is None
             or standing.uid != uid
-            or informers.is_newer(version, standing.resource_version)
+            or listwatch.is_newer(version, standing.resource_version)
         ]
 
 

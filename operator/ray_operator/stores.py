@@ -141,9 +141,12 @@ class Stores:
             **self.others,
         }
 
-    async def relist(self) -> None:
-        """Make all stores true to the server's newest state. Raises `KubeError`."""
-        await asyncio.gather(*(each.relist() for each in self._all()))
+    async def relist_since(self, moment: float) -> None:
+        """Make all stores true to the server's state of that moment, or a later one.
+
+        Raises `KubeError`.
+        """
+        await asyncio.gather(*(each.relist_since(moment) for each in self._all()))
 
     async def refresh(self, key: records.Key) -> None:
         """Make a RayCluster's children true to the server's newest state. Raises `KubeError`."""

@@ -110,7 +110,7 @@ async def apply_crds(client: kube.Kube, say: Say) -> None:
     """
     for kind in crds.KINDS:
         manifest = crds.definition(kind)
-        await client.apply(records.CRDS, "", manifest, force=True)
+        await client.apply(records.CRDS, "", manifest)
         say(f"applied {manifest['metadata']['name']}")
     await _until_well(lambda: _unserved(client), PATIENCE)
 

@@ -54,9 +54,10 @@ def terminates(answer: bytes, uid: str) -> bool:
 
 
 class ListMetadata(msgspec.Struct, rename="camel"):
-    """Metadata of a list."""
+    """Metadata of a list; `following` leads to its next page, and is empty after the last."""
 
     resource_version: str = ""
+    following: str = msgspec.field(name="continue", default="")
 
 
 class RawList(msgspec.Struct):

@@ -80,7 +80,7 @@ def measured(api: clusters.Cluster, port: int, adopted: dict[str, Adopted]) -> R
         namespace="default",
     )
     return Run(
-        operators.writes(port, "POST"),
+        operators.counted(port, "rest_client_requests_total", 'code="201"'),
         operators.writes(port, "DELETE"),
         quiet,
         operators.writes(port, "PATCH") - quiet,

@@ -1,5 +1,6 @@
 """The store sees our own writes at once and never goes back in time."""
 
+import time
 from typing import Any, cast
 
 import msgspec
@@ -37,12 +38,16 @@ class Server:
         self.version = 0
         self.created: list[str] = []
         self.refuse: set[int] = set()
+        self.page = 100
 
-    async def list(self, *_: Any, **__: Any) -> bytes:
-        listed = {"metadata": {"resourceVersion": str(self.version)}, "items": self.items}
-        return msgspec.json.encode(listed)
+    async def list(self, *_: Any, after: str = "", **__: Any) -> bytes:
+        start = int(after or "0")
+        end = start + self.page
+        following = {"continue": str(end)} if self.items[end:] else {}
+        metadata = {"resourceVersion": str(self.version)} | following
+        return msgspec.json.encode({"metadata": metadata, "items": self.items[start:end] or None})
 
-    async def create(self, _: records.Resource, __: str, body: dict[str, Any]) -> bytes:
+    async def create(self, _: records.Resource, __: str, body: dict[str, Any], **___: Any) -> bytes:
         name = body["metadata"]["name"]
         self.created.append(name)
         if len(self.created) in self.refuse:
@@ -79,11 +84,11 @@ async def test_a_list_replaces_the_store_but_not_what_is_newer() -> None:
     server = Server()
     children, told = store(server)
     server.items, server.version = [manifest("old", 1), manifest("kept", 2)], 5
-    await children.relist()
+    await children.informers[0].relist()
     assert (held(children), told) == ([("kept", "2"), ("old", "1")], [KEY, KEY])
     children.written("ns1", encoded("ours", 9))
     server.items, server.version = [manifest("kept", 2)], 8
-    await children.relist()
+    await children.informers[0].relist()
     assert held(children) == [("kept", "2"), ("ours", "9")]
     children.written("ns1", encoded("kept", 1))
     assert held(children) == [("kept", "2"), ("ours", "9")]
@@ -94,7 +99,7 @@ async def test_a_list_that_the_watch_has_overtaken_brings_nothing_back() -> None
     server = Server()
     children, _ = store(server)
     server.version = 112
-    await children.relist()
+    await children.informers[0].relist()
     server.items, server.version = [manifest("ghost", 100)], 110
     await children.relist_owned(KEY, "ray.io/cluster=demo")
     assert held(children) == []
@@ -104,13 +109,51 @@ async def test_a_list_that_the_watch_has_overtaken_brings_nothing_back() -> None
     assert held(children) == [("new", "113")]
 
 
+async def test_a_leader_lists_again_what_was_listed_before_it_led() -> None:
+    server = Server()
+    children, _ = store(server)
+    before = time.monotonic()
+    await children.informers[0].relist()
+    server.items, server.version = [manifest("a", 1)], 1
+    await children.relist_since(before)
+    assert held(children) == []
+    await children.relist_since(time.monotonic())
+    assert held(children) == [("a", "1")]
+
+
+async def test_a_list_of_many_comes_in_pages() -> None:
+    server = Server()
+    server.items, server.version = [manifest(name, 7) for name in ("a", "b", "c")], 7
+    server.page = 2
+    children, _ = store(server)
+    await children.informers[0].relist()
+    assert held(children) == [("a", "7"), ("b", "7"), ("c", "7")]
+
+
+async def test_only_what_a_pass_could_care_for_wakes_its_owner() -> None:
+    server = Server()
+    children, told = store(server)
+    given = {"containers": [{"name": "ray"}], "nodeName": "n"}
+    steps: list[tuple[dict[str, Any], int]] = [
+        ({}, 1),
+        ({"spec": given}, 0),
+        ({"spec": given, "status": {"hostIP": "10.0.0.1"}}, 0),
+        ({"spec": given, "status": {"phase": "Running"}}, 1),
+    ]
+    for version, (more, woken) in enumerate(steps, start=1):
+        server.items, server.version = [manifest("a", version) | more], version
+        await children.informers[0].relist()
+        assert (held(children), len(told)) == ([("a", str(version))], woken)
+        told.clear()
+
+
 async def test_relisting_one_owner_leaves_the_others() -> None:
     server = Server()
     children, _ = store(server)
     other = {"kind": "RayCluster", "name": "other", "uid": "o", "controller": True}
     server.items = [manifest("mine", 1), manifest("theirs", 1, ownerReferences=[other])]
     server.version = 5
-    await children.relist()
+    await children.informers[0].relist()
     server.items = []
     await children.relist_owned(KEY, "ray.io/cluster=demo")
     assert held(children) == []
@@ -187,6 +230,5 @@ async def test_nothing_is_written_without_the_lease() -> None:
 async def test_an_empty_list_may_be_null() -> None:
     server = Server()
     children, _ = store(server)
-    server.items = cast("list[dict[str, Any]]", None)
-    await children.relist()
+    await children.informers[0].relist()
     assert held(children) == []

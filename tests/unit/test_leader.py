@@ -20,7 +20,8 @@ class Server(kube.Kube):
         del kind, namespace, name
         return None if self.lease is None else json.dumps(self.lease).encode()
 
-    async def create(self, kind: Any, namespace: Any, manifest: Any) -> Any:
+    async def create(self, kind: Any, namespace: Any, manifest: Any, *, manager: Any = None) -> Any:
+        del manager
         await self.replace(kind, namespace, manifest)
         self.claimed.set()
         await asyncio.Event().wait()

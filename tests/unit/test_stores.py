@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ray_operator import informers, names, pod_events, stores
+from ray_operator import informers, listwatch, names, pod_events, stores
 
 CLUSTERS, JOBS, SERVICES = "of clusters", "of jobs", "of services"
 OF_CLUSTER = {names.CLUSTER_LABEL: "c"}
@@ -92,18 +92,18 @@ async def test_all_that_is_listed_is_watched(monkeypatch: pytest.MonkeyPatch) ->
     listed: list[tuple[str, str]] = []
     watched: list[tuple[str, str]] = []
 
-    async def relist(informer: informers.Informer[Any]) -> None:
+    async def relist(informer: informers.Informer[Any], _: float) -> None:
         listed.append((informer.resource.kind, informer._selector))
 
-    async def run(informer: informers.ListWatch[Any]) -> None:
+    async def run(informer: listwatch.ListWatch[Any]) -> None:
         watched.append((informer.resource.kind, informer._selector))
 
-    monkeypatch.setattr(informers.Informer, "relist", relist)
-    monkeypatch.setattr(informers.ListWatch, "run", run)
+    monkeypatch.setattr(informers.Informer, "relist_since", relist)
+    monkeypatch.setattr(listwatch.ListWatch, "run", run)
     monkeypatch.setattr(pod_events.PodEvents, "run", run)
     client: Any = None
     found = stores.Stores(client, namespaces=("a", "b"), changed=lambda _: None)
-    await found.relist()
+    await found.relist_since(0.0)
     await asyncio.gather(*found.work().values())
     assert sorted(each for each in watched if each[0] != "Event") == sorted(listed)
     assert len(set(listed)) == len(listed) / 2

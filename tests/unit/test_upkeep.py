@@ -31,8 +31,8 @@ class Server(kube.Kube):
         self.unserved: set[records.Resource] = set()
         self.established = 0
 
-    async def apply(self, resource: Any, namespace: Any, manifest: Any, *, force: bool) -> Any:
-        self.done.append(("apply", resource.plural, namespace, manifest["metadata"]["name"], force))
+    async def apply(self, resource: Any, namespace: Any, manifest: Any) -> Any:
+        self.done.append(("apply", resource.plural, namespace, manifest["metadata"]["name"]))
 
     async def get(self, resource: Any, namespace: Any, name: Any) -> Any:
         if resource is records.CRDS:
@@ -91,7 +91,7 @@ async def test_all_crds_are_applied_by_force_and_waited_for() -> None:
     server.established = 3
     await upkeep.apply_crds(server, said.append)
     names = [f"{kind.plural}.ray.io" for kind in crds.KINDS]
-    assert server.done == [("apply", "customresourcedefinitions", "", name, True) for name in names]
+    assert server.done == [("apply", "customresourcedefinitions", "", name) for name in names]
     assert said == [f"applied {name}" for name in names]
     assert server.established < 0
 
