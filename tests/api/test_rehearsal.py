@@ -1,0 +1,25 @@
+"""What `ray-operator adopt --dry-run` says of a cluster that no operator has seen yet."""
+
+from pathlib import Path
+
+from tests.api import operators
+from tests.support import apiserver
+from tests.support.rulebook import example
+
+
+def test_what_would_be_made_is_told_and_not_made(programs: Path) -> None:
+    with apiserver.running(programs) as api:
+        api.kubectl("apply", "-f", str(Path(__file__).parents[2] / "crds"))
+        api.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        group = {**example.CLUSTER["workerGroupSpecs"][0], "replicas": 1}
+        api.apply(
+            example.manifest("RayCluster", {"spec/workerGroupSpecs": [group]}, name="demo"),
+            "default",
+        )
+        told = operators.rehearsed(api)
+        made = [line for line in told if line.startswith("create ")]
+        assert [line.split()[1] for line in made] == ["services", "pods", "pods"]
+        assert api.list("pods", "default") == []
+        found = api.get("rayclusters", "default", "demo")
+        assert found is not None
+        assert "status" not in found
