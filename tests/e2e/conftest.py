@@ -19,8 +19,8 @@ from typing import NamedTuple
 import pytest
 
 from tests.support import audit as audits
+from tests.support import bare, operators, ray
 from tests.support import cluster as clusters
-from tests.support import operators, ray
 
 OPERATOR_NAMESPACE = "ray-system"
 TEST_SECONDS = 900
@@ -128,6 +128,28 @@ def namespace(cluster: clusters.Cluster, request: pytest.FixtureRequest) -> Iter
     """A namespace of the test's own; it goes while the next test runs."""
     with _own_namespace(cluster, request.node.name) as name:
         yield name
+
+
+@pytest.fixture(scope="module")
+def empty(cluster: clusters.Cluster, is_local: bool) -> Iterator[clusters.Cluster]:
+    """The local cluster without the operator; what was installed is installed again."""
+    if not is_local:
+        pytest.skip("the CRDs of this cluster aren't the tests' to delete")
+    if others := bare.others(cluster):
+        pytest.fail(f"to remove the CRDs would remove these, delete them first: {others}")
+    was_there = operators.is_installed(cluster, OPERATOR_NAMESPACE)
+    yield cluster
+    if was_there:
+        operators.install(cluster, namespace=OPERATOR_NAMESPACE)
+
+
+@pytest.fixture
+def place(empty: clusters.Cluster) -> Iterator[clusters.Cluster]:
+    """An empty cluster, which it is again afterwards, whatever came between."""
+    bare.clear(empty)
+    assert bare.left(empty) == []
+    yield empty
+    bare.clear(empty)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import conftest, test_adoption
+from tests.e2e import test_adoption
 from tests.support import adoption, bare, journeys, operators, ray
 from tests.support import cluster as clusters
 
@@ -46,28 +46,6 @@ KUBERAY = {
     },
 }
 """As KubeRay's chart makes it; that its image isn't here keeps it from doing anything."""
-
-
-@pytest.fixture(scope="module")
-def empty(cluster: clusters.Cluster, is_local: bool) -> Iterator[clusters.Cluster]:
-    """The local cluster without the operator; what was installed is installed again."""
-    if not is_local:
-        pytest.skip("the CRDs of this cluster aren't the tests' to delete")
-    if others := bare.others(cluster):
-        pytest.fail(f"to remove the CRDs would remove these, delete them first: {others}")
-    was_there = operators.is_installed(cluster, conftest.OPERATOR_NAMESPACE)
-    yield cluster
-    if was_there:
-        operators.install(cluster, namespace=conftest.OPERATOR_NAMESPACE)
-
-
-@pytest.fixture
-def place(empty: clusters.Cluster) -> Iterator[clusters.Cluster]:
-    """An empty cluster, which it is again afterwards, whatever came between."""
-    bare.clear(empty)
-    assert bare.left(empty) == []
-    yield empty
-    bare.clear(empty)
 
 
 @pytest.fixture
