@@ -14,13 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks import control_plane, fleet, jobs, scaling
+from benchmarks import control_plane, fleet, jobs, scaling, silence
 from tests.api import operators
 from tests.support import adoption, apiserver
 from tests.support import cluster as clusters
@@ -36,16 +36,19 @@ WITHIN = timedelta(minutes=10)
 
 
 def main() -> None:
-    """Run all cases, or those of the groups that are named: `api`, `jobs`, `scaling`, `fleet`.
+    """Run all cases, or those of the groups that are named.
 
-    What follows `fleet` is for it: see `python -m benchmarks fleet --help`.
+    What follows `fleet` or `silence` is for them: see `python -m benchmarks fleet --help`.
     """
-    groups = {"api": _api, "jobs": _jobs, "scaling": scaling.run, "fleet": fleet.run}
-    if sys.argv[1:2] == ["fleet"]:
-        fleet.run(sys.argv[2:])
+    alone: dict[str, Callable[[Sequence[str]], None]] = {"fleet": fleet.run, "silence": silence.run}
+    groups = {"api": _api, "jobs": _jobs, "scaling": scaling.run}
+    if sys.argv[1:2] and sys.argv[1] in alone:
+        alone[sys.argv[1]](sys.argv[2:])
         return
     for name in sys.argv[1:] or groups:
         groups[name]()
+    for name in () if sys.argv[1:] else alone:  # each becomes another process
+        subprocess.run([sys.executable, "-m", "benchmarks", name], cwd=ROOT, check=True)
 
 
 def _jobs() -> None:

@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import yaml
 
+from benchmarks import environment
 from tests.support import apiserver
 from tests.support import cluster as clusters
 
@@ -31,15 +31,30 @@ ROOT = Path(__file__).parent.parent
 OPERATOR = "system:serviceaccount:ray-system:kuberay-operator"
 OWN, SILENT = "10.200.0.1", "10.200.0.9"
 """Our address, and one from which nothing ever comes back, not even a refusal."""
-REFUSING = "127.64.0.0/16"
-"""Addresses at which nobody listens: who connects is told at once."""
+ADDRESSES = "10.64.0.0/16"
+"""Of the other Pods, all our own: who listens on all addresses answers for them, else they refuse.
+They aren't of 127.0.0.0/8, which no EndpointSlice may hold."""
 HOLE_LABEL = "benchmark/silent"
 _NAMESPACE = (
     "ip link set lo up && ip link add hole type veth peer name bottom && "
     f"ip addr add {OWN}/24 dev hole && ip link set hole up && ip link set bottom up && "
-    f"ip neigh add {SILENT} lladdr 02:00:00:00:00:01 dev hole nud permanent && exec "
+    f"ip neigh add {SILENT} lladdr 02:00:00:00:00:01 dev hole nud permanent && "
+    f"ip route add local {ADDRESSES} dev lo && "
+    # The mounts are our own, too: names are those that the cluster knows.
+    "names=$(mktemp) && echo nameserver 127.0.0.1 > $names && "
+    "mount --bind $names /etc/resolv.conf && rm $names && exec "
 )
+_NAMES = """\
+. {
+    kubernetes cluster.local {
+        kubeconfig %s
+        ttl 1
+    }
+}
+"""
 NODES, PODS_A_NODE = 20, 2000
+PROGRAMS = ("kubernetes", "kwok")
+_INSIDE = "BENCHMARK_INSIDE"
 
 
 @dataclass(frozen=True)
@@ -63,22 +78,34 @@ class ControlPlane:
         found: Counter[str] = Counter()
         for line in lines:
             entry = json.loads(line)
+            if entry["stage"] == "ResponseStarted":  # of a watch, which is told of again
+                continue
             about = entry.get("objectRef", {})
             parts = (entry["verb"], about.get("resource", "-"), about.get("subresource", ""))
             found[" ".join(filter(None, parts))] += 1
         return found
 
 
-def enclose(*command: str) -> NoReturn:
-    """Become a command of this Python in namespaces of its own, in which all ends with it."""
-    alone = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+def enclose(*arguments: str) -> None:
+    """Be in namespaces of our own, in which all ends with us; start anew in them if need be.
+
+    `arguments` are those of `python -m benchmarks`. The operator's environment is made before.
+    """
+    if os.environ.get(_INSIDE):
+        return
+    programs(*PROGRAMS)
+    environment.make()
+    os.environ[_INSIDE] = "1"
     os.chdir(ROOT)
-    os.execvp(alone[0], [*alone, "sh", "-c", _NAMESPACE + '"$@"', "sh", sys.executable, *command])
+    alone = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    os.execvp(alone[0], [*alone, "sh", "-c", _NAMESPACE + '"$@"', "sh", *command])
 
 
 @contextmanager
-def running(programs: Path) -> Iterator[ControlPlane]:
-    """Start all of it, with CRDs and nodes; `programs` holds kwok too."""
+def running(*, names: bool = False) -> Iterator[ControlPlane]:
+    """Start all of it, with CRDs and nodes; with a DNS for `names` of Services."""
+    built = programs(*PROGRAMS)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         audit, policy, token = folder / "audit.log", folder / "policy.yaml", secrets.token_hex(16)
@@ -95,7 +122,7 @@ def running(programs: Path) -> Iterator[ControlPlane]:
         groups = '"system:serviceaccounts,system:serviceaccounts:ray-system"'
         admin = stack.enter_context(
             apiserver.running(
-                programs,
+                built,
                 f"--audit-log-path={audit}",
                 f"--audit-policy-file={policy}",
                 f"--advertise-address={OWN}",
@@ -104,7 +131,12 @@ def running(programs: Path) -> Iterator[ControlPlane]:
                 tokens=[f"{token},{OPERATOR},operator,{groups}"],
             )
         )
-        _start_controllers(stack, programs, admin.kubeconfig, folder)
+        _start_controllers(stack, built, admin.kubeconfig, folder)
+        if names:
+            corefile = folder / "Corefile"
+            corefile.write_text(_NAMES % admin.kubeconfig)
+            log, binary = folder / "coredns.log", str(built / "coredns")
+            apiserver.start(stack, log, binary, f"-conf={corefile}")
         admin.kubectl("apply", "-f", str(ROOT / "crds"))
         admin.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         admin.kubectl(
@@ -117,7 +149,7 @@ def running(programs: Path) -> Iterator[ControlPlane]:
         config = yaml.safe_load(admin.kubeconfig.read_text())
         config["users"] = [{"name": "admin", "user": {"token": token}}]
         kubeconfig.write_text(yaml.safe_dump(config))
-        yield ControlPlane(admin, clusters.Cluster(kubeconfig, programs=programs), audit)
+        yield ControlPlane(admin, clusters.Cluster(kubeconfig, programs=built), audit)
 
 
 def _start_controllers(stack: ExitStack, programs: Path, kubeconfig: Path, folder: Path) -> None:
@@ -130,7 +162,7 @@ def _start_controllers(stack: ExitStack, programs: Path, kubeconfig: Path, folde
             *("--concurrent-endpoint-syncs=5", "--concurrent-gc-syncs=20"),
         ),
         "kube-scheduler": limits,
-        "kwok": ("--manage-all-nodes=true", f"--cidr={REFUSING}", f"--config={stages}"),
+        "kwok": ("--manage-all-nodes=true", f"--cidr={ADDRESSES}", f"--config={stages}"),
     }
     for name, flags in started.items():
         secure = () if name == "kwok" else (f"--secure-port={apiserver.free_ports(1)[0]}",)
@@ -149,9 +181,9 @@ def _node(name: str) -> dict[str, object]:
 
 
 def _stages() -> Iterator[dict[str, object]]:
-    """Yield what becomes of Pods: up at once, at an address that refuses or that is silent."""
+    """Yield what becomes of Pods: up at once, at an address of their own or at the silent one."""
     for name, operator, address in (
-        ("refusing", "DoesNotExist", _ADDRESS),
+        ("reachable", "DoesNotExist", _ADDRESS),
         ("silent", "Exists", SILENT),
     ):
         yield _stage(
