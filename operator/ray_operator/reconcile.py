@@ -27,6 +27,7 @@ from ray_operator import (
     kube,
     merge_patch,
     metrics,
+    pacing,
     records,
     resources,
     settings,
@@ -36,9 +37,6 @@ from ray_operator import (
 
 SLOW_PASS = timedelta(minutes=3)
 """A pass that takes longer hangs: every request in it has a time-out of its own."""
-
-PROGRESS_EVERY, PROGRESS_AT_LAST = timedelta(seconds=2), timedelta(seconds=30)
-"""A status that is no news waits for the one as long as little goes on, at most for the other."""
 
 MOST_ACTIONS = 256
 """Of one pass."""
@@ -64,7 +62,8 @@ class Kind(Generic[R, O]):
         next_status: the whole next status; None leaves the status alone.
         news: the events that a change to this status is worth.
         goes_on: tell whether a status that was written asks for another pass at once.
-        follows: when the status was last written that this one only carries on; None for news.
+        follows: when the status was last written that this one only carries on, `NEVER` when none
+            was yet; None for news.
     """
 
     resource: records.Resource
@@ -110,6 +109,7 @@ class Reconciler:
         self._kinds = kinds
         self._store = store
         self._queue = queue
+        self._pacing = pacing.Pacing(queue)
         self._applier = applier
         self._settings = options
         self._concurrency = concurrency
@@ -193,6 +193,7 @@ class Reconciler:
         data = self._store.get(key)
         if data is None:
             self._queue.forget(key)
+            self._pacing.written(key)
             self._kinds[key.kind].ask(key, None)
             self._distrusted.discard(key)
             return "success"
@@ -282,20 +283,14 @@ class Reconciler:
         status = kind.next_status(resource, observed, outcome, now)
         envelope = msgspec.json.decode(data, type=_Envelope)
         if status is None or status == envelope.status:
+            self._pacing.written(key)
             return None
         last = kind.follows(resource, status) if may_wait and not outcome.failures else None
-        if last is not None and last <= now < last + self._progress_every():
-            self._queue.add_after(key, last + self._progress_every() - now)
+        if last and (wait := self._pacing.wait(key, last=last, now=now)):
+            self._queue.add_after(key, wait)
             return None
+        self._pacing.written(key)
         return status if await self._patch_status(key, envelope, status) else None
-
-    def _progress_every(self) -> timedelta:
-        """Return how often at most a status is written that is no news.
-
-        A thousand clusters that start together would else be told of each of their Pods: there are
-        as many seconds between two as there were resources worked on in the last second.
-        """
-        return min(max(PROGRESS_EVERY, timedelta(seconds=self._queue.pace())), PROGRESS_AT_LAST)
 
     async def _patch_status(
         self, key: records.Key, envelope: _Envelope, status: Mapping[str, Any]

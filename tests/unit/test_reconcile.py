@@ -15,6 +15,7 @@ from ray_operator import (
     errors,
     kube,
     merge_patch,
+    pacing,
     reconcile,
     records,
     resources,
@@ -164,7 +165,7 @@ async def test_a_status_may_ask_for_another_pass_at_once(is_more: bool, passes_m
 
 
 async def test_a_status_that_is_no_news_waits_since_the_last_one() -> None:
-    last = datetime.now(UTC) - reconcile.PROGRESS_EVERY + timedelta(milliseconds=200)
+    last = datetime.now(UTC) - pacing.SHORTEST + timedelta(milliseconds=200)
     server = Api()
     made, _ = reconciler(server, actions.Plan(), follows=lambda *_: last)
     await passes(made, within=0.1)

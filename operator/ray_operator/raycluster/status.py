@@ -9,17 +9,19 @@ rely on it; the condition `RayClusterReady` follows the present instead.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ray_operator import actions, conditions, validity
 from ray_operator.api import raycluster as api
+from ray_operator.api import vocabulary
 from ray_operator.raycluster import aspects, head, idleness, measures, plan, suspension, upgrade
 from ray_operator.raycluster import observed as seen
 
 READY_STATE = "ready"
 SUSPENDED_STATE = "suspended"
 UPDATED = "lastUpdateTime"
+NEVER = datetime.min.replace(tzinfo=UTC)
 _NEWS = ("state", "reason", "observedGeneration", idleness.FIELD)
 
 
@@ -70,9 +72,12 @@ def follows(cluster: api.RayCluster, said: Mapping[str, Any]) -> datetime | None
 
     Pods that start one after the other needn't each be a write. What is waited for is news: a
     state, a condition that changes (that the head's Pod is ready aside), or why the cluster isn't
-    ready; and what is decided by later, such as since when it has been idle.
+    ready; and what is decided by later, such as since when it has been idle. That a new cluster
+    has begun to start is none.
     """
     before = cluster.status
+    if not before:
+        return NEVER if said.get("reason") == vocabulary.Starting.PODS_NOT_READY else None
     is_news = any(before.get(name) != said.get(name) for name in _NEWS)
     if is_news or _facts(before) != _facts(said) or _is_up_now(cluster, before, said):
         return None

@@ -109,6 +109,11 @@ def test_mere_progress_is_no_news(pods: tuple[records.Pod, ...], last: datetime 
     assert status.follows(cluster, say(cluster, *pods)) == last
 
 
+def test_that_a_new_cluster_starts_is_no_news() -> None:
+    cluster = builders.raycluster()
+    assert status.follows(cluster, say(cluster, *STARTING)) == status.NEVER
+
+
 @pytest.mark.parametrize(("annotation", "last"), [("true", None), ("false", builders.NOW)])
 def test_that_an_only_head_is_up_is_news(annotation: str, last: datetime | None) -> None:
     metadata = {"annotations": {names.KEEP_HEAD_ANNOTATION: annotation}}
@@ -121,7 +126,8 @@ def test_that_an_only_head_is_up_is_news(annotation: str, last: datetime | None)
 @pytest.mark.parametrize(
     ("before", "news"),
     [
-        pytest.param({}, {}, id="the first of all"),
+        pytest.param({}, {"state": "ready"}, id="ready from the first"),
+        pytest.param({}, {"reason": "Unschedulable"}, id="why not even one Pod started"),
         pytest.param({"lastUpdateTime": MOMENT}, {"reason": "OutOfMemory"}, id="why not ready"),
         pytest.param({"lastUpdateTime": MOMENT}, {"observedGeneration": 2}, id="another spec"),
         pytest.param({"lastUpdateTime": MOMENT}, {"idleSince": MOMENT}, id="idle from now on"),

@@ -1,0 +1,63 @@
+"""A status that is no news waits: briefly while little goes on, longer while much does."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ray_operator import pacing, records, workqueue
+
+KEY = records.Key("RayCluster", "ns1", "demo")
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NONE, SECOND = timedelta(), timedelta(seconds=1)
+
+
+class Queue(workqueue.WorkQueue):
+    """At work at the pace that is set."""
+
+    speed = 0
+
+    def pace(self) -> int:
+        return self.speed
+
+
+def made(speed: int) -> tuple[pacing.Pacing, Queue]:
+    queue = Queue()
+    queue.speed = speed
+    return pacing.Pacing(queue), queue
+
+
+@pytest.mark.parametrize(
+    ("last", "wait"),
+    [
+        pytest.param(datetime.min.replace(tzinfo=UTC), NONE, id="never"),
+        pytest.param(NOW - pacing.SHORTEST, NONE, id="long ago"),
+        pytest.param(NOW - pacing.SHORTEST + SECOND, SECOND, id="a moment ago"),
+        pytest.param(NOW, pacing.SHORTEST, id="now"),
+        pytest.param(NOW + timedelta(hours=1), NONE, id="by a clock that was ahead"),
+    ],
+)
+def test_while_little_goes_on_the_last_one_counts(last: datetime, wait: timedelta) -> None:
+    pace, _ = made(pacing.BUSY - 1)
+    assert pace.wait(KEY, last=last, now=NOW) == wait
+
+
+@pytest.mark.parametrize(
+    ("speed", "wait"),
+    [(pacing.BUSY, timedelta(seconds=pacing.BUSY)), (10_000, pacing.LONGEST)],
+)
+def test_while_much_goes_on_it_waits_from_when_it_was_due(speed: int, wait: timedelta) -> None:
+    pace, _ = made(speed)
+    last = NOW - timedelta(hours=1)
+    assert pace.wait(KEY, last=last, now=NOW) == wait
+    assert pace.wait(KEY, last=last, now=NOW + SECOND) == wait - SECOND
+    assert pace.wait(KEY, last=last, now=NOW + wait) == NONE
+    pace.written(KEY)
+    assert pace.wait(KEY, last=last, now=NOW + wait) == wait
+
+
+def test_once_little_goes_on_nothing_waits_any_longer() -> None:
+    pace, queue = made(10_000)
+    last = NOW - timedelta(hours=1)
+    assert pace.wait(KEY, last=last, now=NOW) == pacing.LONGEST
+    queue.speed = 1
+    assert pace.wait(KEY, last=last, now=NOW + SECOND) == NONE
