@@ -36,13 +36,19 @@ def made(
     manifest["spec"] |= given | {"suspend": True}
     api.apply(manifest, "default")
     wait_reason(api, name, "Suspended")
-    # As if it had been running: by the status alone, which wakes nobody.
-    status: Any = {"observedSchedule": None}
+    go_on(api, name, last=last, suspend=spec.get("suspend", False))
+    return found(api, name)
+
+
+def go_on(
+    api: clusters.Cluster, name: str, *, last: datetime | None, suspend: bool = False
+) -> None:
+    """Have one that is suspended, and at rest, go on as if it had been running until now."""
+    status: Any = {"observedSchedule": None}  # by the status alone, which wakes nobody
     if last:
         status["lastScheduleTime"] = stamp(last)
     api.patch("raycronjobs", "default", name, {"status": status}, subresource="status")
-    api.patch("raycronjobs", "default", name, {"spec": {"suspend": spec.get("suspend", False)}})
-    return found(api, name)
+    api.patch("raycronjobs", "default", name, {"spec": {"suspend": suspend}})
 
 
 def found(api: clusters.Cluster, name: str) -> clusters.Json:
@@ -127,6 +133,17 @@ def earlier_run(api: clusters.Cluster, name: str, run: str, **status: str) -> No
         report(api, run, **status)
 
 
+def seen_run(api: clusters.Cluster, name: str, run: str) -> None:
+    """Make a RayJob that begins, and wait until the operator knows: no later pass is owed to it."""
+    earlier_run(api, name, run)
+    api.wait(
+        lambda: found(api, name)["status"].get("active"),
+        within=SOON,
+        what="the RayJob seen",
+        namespace="default",
+    )
+
+
 def report(api: clusters.Cluster, run: str, **status: str) -> None:
     """Say of a RayJob what its own controller would."""
     given = {"jobId": "a"} | status
@@ -188,16 +205,8 @@ def test_a_run_whose_status_was_not_written_is_not_made_again(api: clusters.Clus
     api.apply(manifest, "default")
     wait_reason(api, "crashed", "Suspended")
     run = f"crashed-{int(tick.timestamp()) // 60}"
-    earlier_run(api, "crashed", run)  # without the annotation that tells the tick
-    api.wait(  # else the pass that sees it could still write by what ticks are counted
-        lambda: found(api, "crashed")["status"].get("active"),
-        within=SOON,
-        what="the RayJob seen",
-        namespace="default",
-    )
-    status = {"observedSchedule": None, "lastScheduleTime": stamp(tick - timedelta(days=1))}
-    api.patch("raycronjobs", "default", "crashed", {"status": status}, subresource="status")
-    api.patch("raycronjobs", "default", "crashed", {"spec": {"suspend": False}})
+    seen_run(api, "crashed", run)  # without the annotation that tells the tick
+    go_on(api, "crashed", last=tick - timedelta(days=1))
     api.wait(
         lambda: jobs(api, "crashed")[0]["metadata"].get("labels"),
         within=SOON,
@@ -292,11 +301,8 @@ def held(api: clusters.Cluster, name: str, **spec: Any) -> None:
     manifest["spec"] |= {"timeZone": "Etc/UTC", "suspend": True, "jobTemplate": TEMPLATE} | spec
     api.apply(manifest, "default")
     wait_reason(api, name, "Suspended")
-    earlier_run(api, name, f"{name}-1", jobDeploymentStatus="Running", jobStatus="RUNNING")
-    last = stamp(last_tick() - timedelta(days=1))
-    status = {"observedSchedule": None, "lastScheduleTime": last}
-    api.patch("raycronjobs", "default", name, {"status": status}, subresource="status")
-    api.patch("raycronjobs", "default", name, {"spec": {"suspend": False}})
+    seen_run(api, name, f"{name}-1")
+    go_on(api, name, last=last_tick() - timedelta(days=1))
 
 
 def test_forbid_waits_for_the_end_of_the_run_before(api: clusters.Cluster) -> None:
