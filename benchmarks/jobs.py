@@ -1,23 +1,27 @@
 """How long a trivial RayJob takes on the local cluster, phase by phase, against a plain script.
 
-Owns: the cases with real Ray. Does not own: cases without nodes (`__main__`). Invariant: the script
-runs the same images with the same resources, `ray start` and the job, in the same run, and waits
-for nothing longer than it must.
+Owns: the cases with real Ray. Does not own: those on simulated nodes (`fleet`). Invariant: the
+script runs the same images with the same resources, `ray start` and the job, in the same run, and
+waits for nothing longer than it must.
 """
 
 import json
 import statistics
+import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from tests.support import cluster as clusters
 from tests.support import operators, ray, rayjobs
 
 ROUNDS = 3
+LOCALCLUSTER = (sys.executable, "-m", "localcluster")
 WITHIN = timedelta(minutes=5)
 ENTRYPOINT = "python -c 'import ray; ray.init(); print(ray.get(ray.remote(lambda: 42).remote()))'"
 MODES = ("HTTPMode", "K8sJobMode", "SidecarMode")
@@ -61,8 +65,13 @@ print(json.dumps(seen))
 """The script, which runs in the head so that nothing between delays it."""
 
 
-def run(cluster: clusters.Cluster) -> None:
-    """Run all cases, one after another, and print a JSON line each."""
+def run(_arguments: Sequence[str] = ()) -> None:
+    """Run all cases on the local cluster, one after another, and print a JSON line each."""
+    kubeconfig, programs = (
+        Path(subprocess.check_output([*LOCALCLUSTER, each], text=True).strip())
+        for each in ("kubeconfig", "path")
+    )
+    cluster = clusters.Cluster(kubeconfig, programs=programs)
     operators.install(cluster, namespace="ray-system")
     found: dict[str, list[float]] = {}
     for _ in range(ROUNDS):

@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, cast
@@ -43,7 +44,7 @@ IDLE_MS = 3_600_000
 SHAPES, NODES, GROUPS = 1000, 1000, 20
 
 
-def run() -> None:
+def run(_arguments: Sequence[str] = ()) -> None:
     """Run all cases."""
     asyncio.run(_packing())
     _idle()
