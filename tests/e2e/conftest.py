@@ -5,12 +5,13 @@ takes most of a small machine to start. `KUBECONFIG` names a cluster of one's ow
 image is `OPERATOR_IMAGE`); without it the local cluster is used.
 """
 
+import json
 import os
 import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +19,14 @@ from typing import NamedTuple
 
 import pytest
 
+from ray_operator import records
 from tests.support import audit as audits
 from tests.support import bare, operators, ray
 from tests.support import cluster as clusters
 
 OPERATOR_NAMESPACE = "ray-system"
+SHARED, DRAINING = "shared", "draining"
+"""Of namespaces that several tests are in."""
 TEST_SECONDS = 900
 """A test's own waits end earlier, and tell more."""
 
@@ -32,6 +36,11 @@ class SharedRayCluster(NamedTuple):
 
     namespace: str
     name: str
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "the operator has rights in the namespaces of the selected tests alone"
+    parser.addoption("--namespaced", action="store_true", help=told)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -99,34 +108,80 @@ def audit(_audit_log: audits.Log | None) -> audits.Log:
 
 
 @pytest.fixture(scope="session")
+def watched(
+    cluster: clusters.Cluster, request: pytest.FixtureRequest
+) -> Iterator[Mapping[str, str]]:
+    """The namespaces of all tests, where the operator watches no others; else none."""
+    if not request.config.getoption("namespaced"):
+        yield {}
+        return
+    items = [each for each in request.session.items if isinstance(each, pytest.Function)]
+    inside = [each.name for each in items if "namespace" in each.fixturenames]
+    found = {about: _name(about) for about in (SHARED, DRAINING, *inside)}
+    for name in found.values():
+        cluster.kubectl("create", "namespace", name)
+    values = {"singleNamespaceInstall": True, "watchNamespace": list(found.values())}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPERATOR_VALUES", json.dumps(values))
+        yield found
+    cluster.kubectl("delete", "namespace", "--wait=false", *found.values())
+
+
+@pytest.fixture(scope="session")
 def operator(
-    cluster: clusters.Cluster, is_local: bool, _audit_log: audits.Log | None
+    cluster: clusters.Cluster,
+    is_local: bool,
+    _audit_log: audits.Log | None,
+    watched: Mapping[str, str],
 ) -> Iterator[operators.Operator]:
-    """The operator, cluster-wide; it stays where it was installed before, else it goes."""
+    """The operator; it stays where it was installed before, else it goes."""
     if not is_local and not os.environ.get("OPERATOR_IMAGE"):
         pytest.exit("KUBECONFIG is set: name the operator's image by OPERATOR_IMAGE", returncode=1)
     if others := operators.others(cluster, OPERATOR_NAMESPACE):
         pytest.exit(f"other operators would interfere: {', '.join(others)}", returncode=1)
     was_there = operators.is_installed(cluster, OPERATOR_NAMESPACE)
+    if was_there and watched:
+        operators.Operator(cluster=cluster, namespace=OPERATOR_NAMESPACE).uninstall()
     installed = operators.install(cluster, namespace=OPERATOR_NAMESPACE)
     yield installed
-    if not was_there:
+    for name in watched.values():
+        _clear(cluster, name, wait=True)
+    if not was_there or watched:
         installed.uninstall()
 
 
-@contextmanager
-def _own_namespace(cluster: clusters.Cluster, about: str) -> Iterator[str]:
+def _name(about: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", about.lower().removeprefix("test_"))[:40].strip("-")
-    name = f"e2e-{slug}-{uuid.uuid4().hex[:5]}"
+    return f"e2e-{slug}-{uuid.uuid4().hex[:5]}"
+
+
+@contextmanager
+def own_namespace(
+    cluster: clusters.Cluster, about: str, watched: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield a namespace, which goes afterwards with all that is in it."""
+    if about in watched:
+        yield watched[about]  # it goes after the operator, whose rights would go with it
+        _clear(cluster, watched[about], wait=False)
+        return
+    name = _name(about)
     cluster.kubectl("create", "namespace", name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
+def _clear(cluster: clusters.Cluster, namespace: str, *, wait: bool) -> None:
+    kinds = ",".join((*(each.plural for each in records.OURS), "all"))
+    flags = ("--all", "--ignore-not-found", f"--wait={str(wait).lower()}", "--timeout=120s")
+    cluster.kubectl("-n", namespace, "delete", kinds, *flags)
+
+
 @pytest.fixture
-def namespace(cluster: clusters.Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+def namespace(
+    cluster: clusters.Cluster, request: pytest.FixtureRequest, watched: Mapping[str, str]
+) -> Iterator[str]:
     """A namespace of the test's own; it goes while the next test runs."""
-    with _own_namespace(cluster, request.node.name) as name:
+    with own_namespace(cluster, request.node.name, watched) as name:
         yield name
 
 
@@ -154,10 +209,10 @@ def place(empty: clusters.Cluster) -> Iterator[clusters.Cluster]:
 
 @pytest.fixture(scope="session")
 def shared_ray_cluster(
-    cluster: clusters.Cluster, operator: operators.Operator
+    cluster: clusters.Cluster, operator: operators.Operator, watched: Mapping[str, str]
 ) -> Iterator[SharedRayCluster]:
     del operator  # it only has to be there
-    with _own_namespace(cluster, "shared") as namespace:
-        cluster.apply(ray.ray_cluster("shared"), namespace)
-        ray.wait_ready(cluster, namespace, "shared", workers=1)
-        yield SharedRayCluster(namespace, "shared")
+    with own_namespace(cluster, SHARED, watched) as namespace:
+        cluster.apply(ray.ray_cluster(SHARED), namespace)
+        ray.wait_ready(cluster, namespace, SHARED, workers=1)
+        yield SharedRayCluster(namespace, SHARED)

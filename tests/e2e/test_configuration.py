@@ -28,6 +28,7 @@ def values(team: str) -> dict[str, Any]:
     """Return values of an operator of one namespace, whose Pods are of a team."""
     return {
         "singleNamespaceInstall": True,
+        "watchNamespace": [],
         "configuration": {
             "enabled": True,
             "headSidecarContainers": [sidecar("head-sidecar")],

@@ -4,12 +4,13 @@ import asyncio
 import concurrent.futures
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ray_operator import errors, gcs, names, ray_records
+from tests.e2e import conftest
 from tests.support import audit as audits
 from tests.support import cluster as clusters
 from tests.support import operators, ray
@@ -128,15 +129,15 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(cluster: clusters.Cluster, operator: operators.Operator) -> Iterator[Story]:
+def story(
+    cluster: clusters.Cluster, operator: operators.Operator, watched: Mapping[str, str]
+) -> Iterator[Story]:
     del operator  # it only has to be there
-    namespace = f"e2e-draining-{datetime.now(UTC):%H%M%S}"
-    cluster.kubectl("create", "namespace", namespace)
-    made = Story(cluster, namespace)
-    cluster.apply(ray_cluster(made.name, replicas=3, grace_seconds=GRACE_SECONDS), namespace)
-    ray.wait_ready(cluster, namespace, made.name, workers=3)
-    yield made
-    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+    with conftest.own_namespace(cluster, conftest.DRAINING, watched) as namespace:
+        made = Story(cluster, namespace)
+        cluster.apply(ray_cluster(made.name, replicas=3, grace_seconds=GRACE_SECONDS), namespace)
+        ray.wait_ready(cluster, namespace, made.name, workers=3)
+        yield made
 
 
 async def test_a_real_gcs_is_understood_and_understands(story: Story) -> None:

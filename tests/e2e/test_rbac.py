@@ -45,6 +45,7 @@ def test_missing_right_is_told(
         cluster.apply(item, namespace)
     values = {
         "singleNamespaceInstall": True,
+        "watchNamespace": [],
         "crNamespacedRbacEnable": False,
         "serviceAccount": {"create": True, "name": CRIPPLED},
     }

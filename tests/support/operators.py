@@ -72,7 +72,8 @@ def install(
     cluster: clusters.Cluster, *, namespace: str, values: Mapping[str, Any] | None = None
 ) -> Operator:
     """Install the chart, or upgrade to it, restart the Pods, and wait until they are ready."""
-    chosen = {**_image(), **(values or {})}
+    always = json.loads(os.environ.get("OPERATOR_VALUES", "{}"))
+    chosen = {**_image(), **always, **(values or {})}
     arguments = [f"--set-json={name}={json.dumps(value)}" for name, value in chosen.items()]
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
     where = ("-n", namespace)
