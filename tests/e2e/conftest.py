@@ -5,7 +5,6 @@ takes most of a small machine to start. `KUBECONFIG` names a cluster of one's ow
 image is `OPERATOR_IMAGE`); without it the local cluster is used.
 """
 
-import json
 import os
 import re
 import subprocess
@@ -19,7 +18,6 @@ from typing import NamedTuple
 
 import pytest
 
-from ray_operator import records
 from tests.support import audit as audits
 from tests.support import bare, operators, ray
 from tests.support import cluster as clusters
@@ -116,15 +114,18 @@ def watched(
         yield {}
         return
     items = [each for each in request.session.items if isinstance(each, pytest.Function)]
-    inside = [each.name for each in items if "namespace" in each.fixturenames]
-    found = {about: _name(about) for about in (SHARED, DRAINING, *inside)}
-    for name in found.values():
-        cluster.kubectl("create", "namespace", name)
+    inside = {each.nodeid: each.name for each in items if "namespace" in each.fixturenames}
+    about = {SHARED: SHARED, DRAINING: DRAINING} | inside
+    found = {test: _name(name) for test, name in about.items()}
     values = {"singleNamespaceInstall": True, "watchNamespace": list(found.values())}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPERATOR_VALUES", json.dumps(values))
-        yield found
-    cluster.kubectl("delete", "namespace", "--wait=false", *found.values())
+    try:
+        for name in found.values():
+            cluster.kubectl("create", "namespace", name)
+        with operators.always(values):
+            yield found
+    finally:
+        flags = ("--wait=false", "--ignore-not-found")
+        cluster.kubectl("delete", "namespace", *flags, *found.values())
 
 
 @pytest.fixture(scope="session")
@@ -143,11 +144,16 @@ def operator(
     if was_there and watched:
         operators.Operator(cluster=cluster, namespace=OPERATOR_NAMESPACE).uninstall()
     installed = operators.install(cluster, namespace=OPERATOR_NAMESPACE)
-    yield installed
-    for name in watched.values():
-        _clear(cluster, name, wait=True)
-    if not was_there or watched:
-        installed.uninstall()
+    try:
+        yield installed
+        for name in watched.values():
+            _clear(cluster, name, wait=True)
+    finally:
+        if not was_there or watched:
+            installed.uninstall()
+        if was_there and watched:
+            with operators.always({}):
+                operators.install(cluster, namespace=OPERATOR_NAMESPACE)
 
 
 def _name(about: str) -> str:
@@ -157,21 +163,26 @@ def _name(about: str) -> str:
 
 @contextmanager
 def own_namespace(
-    cluster: clusters.Cluster, about: str, watched: Mapping[str, str]
+    cluster: clusters.Cluster, about: str, watched: Mapping[str, str], *, test: str = ""
 ) -> Iterator[str]:
-    """Yield a namespace, which goes afterwards with all that is in it."""
-    if about in watched:
-        yield watched[about]  # it goes after the operator, whose rights would go with it
-        _clear(cluster, watched[about], wait=False)
+    """Yield a namespace, of that test or several; it goes afterwards with all that is in it."""
+    if standing := watched.get(test or about):
+        try:
+            yield standing
+        finally:  # it goes after the operator, whose rights would go with it
+            _clear(cluster, standing, wait=False)
         return
     name = _name(about)
     cluster.kubectl("create", "namespace", name)
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    try:
+        yield name
+    finally:
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def _clear(cluster: clusters.Cluster, namespace: str, *, wait: bool) -> None:
-    kinds = ",".join((*(each.plural for each in records.OURS), "all"))
+    listed = cluster.kubectl("api-resources", "--api-group=ray.io", "-o", "name").split()
+    kinds = ",".join((*listed, "all"))
     flags = ("--all", "--ignore-not-found", f"--wait={str(wait).lower()}", "--timeout=120s")
     cluster.kubectl("-n", namespace, "delete", kinds, *flags)
 
@@ -181,7 +192,7 @@ def namespace(
     cluster: clusters.Cluster, request: pytest.FixtureRequest, watched: Mapping[str, str]
 ) -> Iterator[str]:
     """A namespace of the test's own; it goes while the next test runs."""
-    with own_namespace(cluster, request.node.name, watched) as name:
+    with own_namespace(cluster, request.node.name, watched, test=request.node.nodeid) as name:
         yield name
 
 

@@ -68,12 +68,30 @@ class Operator:
         self.cluster.helm("uninstall", NAME, "-n", self.namespace, "--wait")
 
 
+_always: dict[str, Any] = {}
+
+
+@contextmanager
+def always(values: Mapping[str, Any]) -> Iterator[None]:
+    """Have these values in force for whatever is installed within, and no others by this."""
+    before = dict(_always)
+    try:
+        _always.clear()
+        _always.update(values)
+        yield
+    finally:
+        _always.clear()
+        _always.update(before)
+
+
 def install(
     cluster: clusters.Cluster, *, namespace: str, values: Mapping[str, Any] | None = None
 ) -> Operator:
-    """Install the chart, or upgrade to it, restart the Pods, and wait until they are ready."""
-    always = json.loads(os.environ.get("OPERATOR_VALUES", "{}"))
-    chosen = {**_image(), **always, **(values or {})}
+    """Install the chart, or upgrade to it, restart the Pods, and wait until they are ready.
+
+    `values` come on top of those that are in force `always`.
+    """
+    chosen = {**_image(), **_always, **(values or {})}
     arguments = [f"--set-json={name}={json.dumps(value)}" for name, value in chosen.items()]
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
     where = ("-n", namespace)
