@@ -53,6 +53,9 @@ ZAP_LEVELS = {
 }
 WAIT_RESOURCES = "WAIT_GCS_READY_RESOURCES"
 DRAIN_SECONDS = "RAY_OPERATOR_DRAIN_SECONDS"
+REQUEUE_SECONDS = "RAYCLUSTER_DEFAULT_REQUEUE_SECONDS_ENV"
+USUAL_WAIT = timedelta(minutes=5)
+"""As KubeRay has it, of whatever is waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,8 +291,8 @@ def _settings(
         value = environment.get(name, "").lower()
         return value != "false" if default else value == "true"
 
-    def seconds(name: str, *, least: int) -> timedelta:
-        text = environment.get(name) or "300"
+    def seconds(name: str, *, least: int, default: timedelta = USUAL_WAIT) -> timedelta:
+        text = environment.get(name) or str(round(default.total_seconds()))
         if not re.fullmatch(r"-?\d+", text, re.ASCII) or int(text) < least:
             raise ValueError(f"{name} is {text!r}; give seconds, {least} or more")
         return timedelta(seconds=int(text))
@@ -313,7 +316,8 @@ def _settings(
         ),
         rayjob_status_timeout=seconds("RAYJOB_STATUS_CHECK_TIMEOUT_SECONDS", least=1),
         rayjob_trusts_submitter=switch("RAYJOB_FAIL_WHEN_SUBMITTER_FINISHES_FIRST", default=False),
-        resync=seconds("RAYCLUSTER_DEFAULT_REQUEUE_SECONDS_ENV", least=1),
+        resync=seconds(REQUEUE_SECONDS, least=1),
+        revisit=seconds(REQUEUE_SECONDS, least=1, default=settings.REVISIT),
         feature_gates=enabled,
         drain_timeout=seconds(DRAIN_SECONDS, least=0) if environment.get(DRAIN_SECONDS) else None,
         use_kubernetes_proxy=config.use_kubernetes_proxy,

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""When something was last said that was not said yet."""
 MESSAGE_LENGTH = 32768
 """The API server refuses a status with a longer message as a whole."""
 

@@ -224,8 +224,8 @@ def _settings() -> kopf.OperatorSettings:
     options.scanning.disabled = True
     options.queueing.idle_timeout = 0.1
     options.watching.chunk_size = resync.PAGE
-    options.watching.server_timeout = 290
-    options.watching.client_timeout = 300
+    options.watching.server_timeout = kube.WATCH_SECONDS
+    options.watching.client_timeout = kube.WATCH_SECONDS + 10
     options.watching.connect_timeout = 10
     options.networking.request_timeout = 30
     options.networking.connect_timeout = 10

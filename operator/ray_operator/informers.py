@@ -9,7 +9,6 @@ a child twice. Children are watched here and not by kopf because an event throug
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -19,8 +18,6 @@ from ray_operator import kube, listwatch, records, wire
 
 _UNREMARKABLE = ("resource_version", "node")
 """Fields of which a change alone wakes nobody."""
-
-_log = logging.getLogger(__name__)
 
 
 class Child(listwatch.Versioned, Protocol):

@@ -20,9 +20,10 @@ import msgspec
 from ray_operator import credentials, errors, metrics, records, refusals, rehearsal
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-WATCH_SECONDS = 290
-WATCH_SILENCE_SECONDS = 120.0
+WATCH_SECONDS, WATCH_SILENCE_SECONDS = 580, 120.0
 """A healthy watch speaks at least once a minute (bookmarks)."""
+MUTE_WATCH_SECONDS = 290
+"""Of one without bookmarks, whose end is the only sign of life."""
 WATCH_BUFFER = 2**20
 """Bytes that may wait for us: the API server ends the watch of who is slow to take them."""
 MAX_IN_FLIGHT = 64
@@ -229,21 +230,23 @@ class Kube:
         resource_version: str,
         fields: str = "",
         metadata_only: bool = False,
-        silence_seconds: float = WATCH_SILENCE_SECONDS,
+        has_bookmarks: bool = True,
     ) -> AsyncIterator[bytes]:
         """Yield watch events as JSON lines until the server ends the watch.
 
-        Bookmarks are asked for. An `ERROR` event is yielded like any other. A server that says
-        nothing for `silence_seconds` is `Unavailable`.
+        Bookmarks are asked for; `has_bookmarks` tells that there are some. An `ERROR` event is
+        yielded like any other. A server that is silent for too long is `Unavailable`.
         """
+        seconds = WATCH_SECONDS if has_bookmarks else MUTE_WATCH_SECONDS
+        silence = WATCH_SILENCE_SECONDS if has_bookmarks else seconds + REQUEST_TIMEOUT_SECONDS
         params = {
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
-            "timeoutSeconds": str(WATCH_SECONDS),
+            "timeoutSeconds": str(seconds),
         } | _selectors(selector, fields)
         timeout = aiohttp.ClientTimeout(
-            total=None, connect=REQUEST_TIMEOUT_SECONDS, sock_read=silence_seconds
+            total=None, connect=REQUEST_TIMEOUT_SECONDS, sock_read=silence
         )
         try:
             async with self._session.get(

@@ -86,9 +86,9 @@ class ListWatch(ABC, Generic[V]):
         selector: str = "",
         fields: str = "",
         metadata_only: bool = False,
-        silence_seconds: float = kube.WATCH_SILENCE_SECONDS,
+        has_bookmarks: bool = True,
     ) -> None:
-        """`fields` is a field selector; a watch that is silent for so long counts as dead."""
+        """`fields` is a field selector; `has_bookmarks` as of `Kube.watch`."""
         self.resource = resource
         self.namespace = namespace
         self.synced = asyncio.Event()
@@ -96,7 +96,7 @@ class ListWatch(ABC, Generic[V]):
         self._selector = selector
         self._fields = fields
         self._metadata_only = metadata_only
-        self._silence_seconds = silence_seconds
+        self._has_bookmarks = has_bookmarks
         self._decode = decode
         self._version = ""
         self._listed_at = -math.inf
@@ -163,7 +163,7 @@ class ListWatch(ABC, Generic[V]):
             fields=self._fields,
             resource_version=self._version,
             metadata_only=self._metadata_only,
-            silence_seconds=self._silence_seconds,
+            has_bookmarks=self._has_bookmarks,
         ):
             event = _EVENT.decode(line)
             if event.type == "ERROR":
@@ -176,6 +176,8 @@ class ListWatch(ABC, Generic[V]):
                 self._version = stub.metadata.resource_version
                 continue
             item = self._decode(event.object)
+            if self._version and not is_newer(item.resource_version, self._version):
+                continue  # a list was faster
             self._version = item.resource_version
             if event.type == "DELETED":
                 self._gone(item)

@@ -1,7 +1,7 @@
 """Looking for other operators for Ray, saying so, and keeping ours still while one is active.
 
 Owns: looking again and again, the log line, the metric and the events. Does not own: what counts as
-a rival (`rivals`), or stopping our writes (`__main__` asks `Lookout.is_clear`). Invariant: not
+a rival (`rivals`), or stopping our writes (`assembly` asks `Lookout.is_clear`). Invariant: not
 clear before the first look.
 
 Leases and Deployments are listed twice a minute rather than watched: a Lease changes every two
@@ -23,8 +23,8 @@ from ray_operator import actions, errors, events, kube, metrics, names, records,
 QUIET_SECONDS = 30.0
 ALERT_SECONDS = 2.0
 REMINDER_SECONDS = 10.0
-PATIENCE_SECONDS = 30.0
-"""An active rival answers a changed RayCluster much sooner than that."""
+PATIENCE_SECONDS = 60.0
+"""An active rival answers a changed RayCluster sooner than that, however much it has to do."""
 REPEAT_SECONDS = 3600.0
 """The API server forgets events after an hour."""
 MOST_NOTICES = 20

@@ -49,8 +49,7 @@ class PodEvents(listwatch.ListWatch[records.PodEvent]):
             namespace=namespace,
             decode=wire_pods.event,
             fields=FIELDS,
-            # The API server keeps no watch cache of events, and so sends no bookmarks of them.
-            silence_seconds=kube.WATCH_SECONDS + kube.REQUEST_TIMEOUT_SECONDS,
+            has_bookmarks=False,  # the API server keeps no watch cache of events
         )
         self._pods = pods
         self._changed = changed

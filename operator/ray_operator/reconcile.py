@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import logging
 import math
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from ray_operator import (
 SLOW_PASS = timedelta(minutes=3)
 """A pass that takes longer hangs: every request in it has a time-out of its own."""
 
+JITTER = 1.2
 MOST_ACTIONS = 256
 """Of one pass."""
 INTERNAL_ERROR = "InternalError"
@@ -62,8 +64,8 @@ class Kind(Generic[R, O]):
         next_status: the whole next status; None leaves the status alone.
         news: the events that a change to this status is worth.
         goes_on: tell whether a status that was written asks for another pass at once.
-        follows: when the status was last written that this one only carries on, `NEVER` when none
-            was yet; None for news.
+        follows: when the status was last written that this one only carries on, `conditions.NEVER`
+            when none was yet; None for news.
     """
 
     resource: records.Resource
@@ -208,7 +210,7 @@ class Reconciler:
             observed = kind.observe(resource, around)
             plan = _bounded(kind.plan(resource, observed, self._settings, now))
             kind.ask(key, kind.inquire(resource, observed, plan, now))
-            if _replaces(plan, data) and not await self._is_alive(key, kind, data):
+            if self._replaces(key, plan, data) and not await self._is_alive(key, kind, data):
                 return "success"
             outcome = await self._applier.apply(plan)
             done = actions.events(outcome)
@@ -234,11 +236,23 @@ class Reconciler:
         if outcome.failures:
             return self._retry(key, [each.error for each in outcome.failures if each.error])
         self._queue.succeeded(key)
-        again = self._settings.resync if plan.requeue_after is None else plan.requeue_after
+        again = self._revisit() if plan.requeue_after is None else plan.requeue_after
         if written is not None and kind.goes_on(resource, written):
             again = timedelta()
         self._queue.add_after(key, again)
         return "success" if plan.requeue_after is None else "requeue_after"
+
+    def _revisit(self) -> timedelta:
+        """Return when to come back to what nothing wakes: not to all of it at once."""
+        return self._settings.revisit * random.uniform(1, JITTER)
+
+    def _replaces(self, key: records.Key, plan: actions.Plan, data: bytes) -> bool:
+        """Tell whether the plan creates children of a resource that had some before, and stays."""
+        if not any(map(actions.makes, plan.actions)):
+            return False
+        envelope = msgspec.json.decode(data, type=_Envelope)
+        had_some = bool(envelope.status) or self._pacing.waits(key)
+        return had_some and "deletionTimestamp" not in envelope.metadata
 
     async def _is_alive(self, key: records.Key, kind: Kind[R, O], data: bytes) -> bool:
         """Ask the API server whether the resource is still there.
@@ -282,22 +296,30 @@ class Reconciler:
         now = datetime.now(UTC)
         status = kind.next_status(resource, observed, outcome, now)
         envelope = msgspec.json.decode(data, type=_Envelope)
-        if status is None or status == envelope.status:
+        patch = self._difference(key, envelope, status) if status is not None else {}
+        if status is None or not patch:
             self._pacing.written(key)
             return None
         last = kind.follows(resource, status) if may_wait and not outcome.failures else None
         if last and (wait := self._pacing.wait(key, last=last, now=now)):
             self._queue.add_after(key, wait)
             return None
+        is_written = await self._patch_status(key, envelope, patch)
         self._pacing.written(key)
-        return status if await self._patch_status(key, envelope, status) else None
+        return status if is_written else None
+
+    def _difference(
+        self, key: records.Key, envelope: _Envelope, status: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Return what is to be written of a status; nothing where the rest can't be stored."""
+        if status == envelope.status:
+            return {}
+        patch = merge_patch.difference(envelope.status, self._storable(key.kind, status))
+        return {} if patch.keys() <= {UPDATE_TIME} else patch
 
     async def _patch_status(
-        self, key: records.Key, envelope: _Envelope, status: Mapping[str, Any]
+        self, key: records.Key, envelope: _Envelope, patch: Mapping[str, Any]
     ) -> bool:
-        patch = merge_patch.difference(envelope.status, self._storable(key.kind, status))
-        if patch.keys() <= {UPDATE_TIME}:  # the rest can't be stored
-            return False
         if not self._may_write():
             raise errors.NotLeading
         try:
@@ -331,7 +353,8 @@ class Reconciler:
         merged = conditions.merge(before, [*others, broken], now=datetime.now(UTC))
         status = {**envelope.status, "conditions": [item.manifest() for item in merged]}
         try:
-            await self._patch_status(key, envelope, status)
+            if patch := self._difference(key, envelope, status):
+                await self._patch_status(key, envelope, patch)
         except Exception as failure:  # noqa: BLE001 - nothing is left to tell it to
             _log.warning("%s %s/%s: not reported: %r", *key, failure)
 
@@ -350,10 +373,3 @@ def _bounded(plan: actions.Plan) -> actions.Plan:
         return plan
     first = plan.actions[:MOST_ACTIONS]
     return dataclasses.replace(plan, actions=first, requeue_after=timedelta())
-
-
-def _replaces(plan: actions.Plan, data: bytes) -> bool:
-    """Tell whether the plan creates children of a resource that had some before, and stays."""
-    creates = any(map(actions.makes, plan.actions))
-    envelope = msgspec.json.decode(data, type=_Envelope)
-    return creates and bool(envelope.status) and "deletionTimestamp" not in envelope.metadata

@@ -102,9 +102,14 @@ class Resources:
         self._touched(key, slim)
 
     def written(self, _namespace: str, answer: bytes) -> None:
-        """Take in the API server's answer to a change of ours."""
+        """Take in the API server's answer to a change of ours.
+
+        What has no version was made in a rehearsal, and isn't there.
+        """
         body = msgspec.json.decode(answer)
         metadata = body["metadata"]
+        if "resourceVersion" not in metadata:
+            return
         self.put(records.Key(body["kind"], metadata["namespace"], metadata["name"]), body)
 
     def drop(self, key: records.Key, uid: str) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from ray_operator import features
 
+REVISIT = timedelta(minutes=30)
+
 Json = dict[str, Any]
 
 
@@ -43,7 +45,8 @@ class Settings:
         deterministic_head_name: the head Pod is `<cluster>-head`, without a random suffix.
         head_cluster_ip_service: the head Service gets a ClusterIP instead of being headless.
         random_pod_delete: the operator may scale down a group although autoscaling is on.
-        resync: a cluster that nothing wakes is looked at again after this time.
+        resync: what is watched is made true by lists after this time, again and again.
+        revisit: a resource that nothing wakes is looked at again after this time.
         stuck_after: a Pod still there this long after its deletion time counts as gone.
         redis_cleanup: the state of a deleted cluster is removed from Redis.
         feature_gates: those that are on.
@@ -71,7 +74,8 @@ class Settings:
     deterministic_head_name: bool = False
     head_cluster_ip_service: bool = False
     random_pod_delete: bool = False
-    resync: timedelta = timedelta(seconds=300)
+    resync: timedelta = timedelta(minutes=5)
+    revisit: timedelta = REVISIT
     stuck_after: timedelta = timedelta(seconds=60)
     redis_cleanup: bool = True
     feature_gates: features.Features = features.DEFAULT

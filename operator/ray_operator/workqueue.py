@@ -23,6 +23,9 @@ FIRST_BACKOFF_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 60.0
 SPACING_SECONDS = 0.3
 PACE_SECONDS = 1.0
+"""Over which the pace is counted; between two passes over one key, too, while much goes on."""
+BUSY = 10
+"""Keys worked on in that time, from which on much goes on."""
 
 
 class _Timer(NamedTuple):
@@ -71,7 +74,8 @@ class WorkQueue(registry.Collector):
 
         Of events that come in bursts, as Pods start, each would otherwise be a pass.
         """
-        wait = self._ended.get(key, -math.inf) + SPACING_SECONDS - time.monotonic()
+        spacing = SPACING_SECONDS if self.pace() < BUSY else PACE_SECONDS
+        wait = self._ended.get(key, -math.inf) + spacing - time.monotonic()
         if key in self._working:
             self._again_spaced.add(key)
         elif wait > 0 and key not in self._waiting:

@@ -130,6 +130,7 @@ def test_the_environment() -> None:
         random_pod_delete=True,
         redis_cleanup=False,
         resync=timedelta(seconds=60),
+        revisit=timedelta(seconds=60),
         cluster_domain="example.org",
         ingress_on_openshift=True,
         zero_downtime=False,

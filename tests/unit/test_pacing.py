@@ -1,5 +1,6 @@
 """A status that is no news waits: briefly while little goes on, longer while much does."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,27 +38,34 @@ def made(speed: int) -> tuple[pacing.Pacing, Queue]:
     ],
 )
 def test_while_little_goes_on_the_last_one_counts(last: datetime, wait: timedelta) -> None:
-    pace, _ = made(pacing.BUSY - 1)
+    pace, _ = made(workqueue.BUSY - 1)
     assert pace.wait(KEY, last=last, now=NOW) == wait
 
 
 @pytest.mark.parametrize(
     ("speed", "wait"),
-    [(pacing.BUSY, timedelta(seconds=pacing.BUSY)), (10_000, pacing.LONGEST)],
+    [(workqueue.BUSY, workqueue.BUSY * pacing.SHORTEST), (10_000, pacing.LONGEST)],
 )
-def test_while_much_goes_on_it_waits_from_when_it_was_due(speed: int, wait: timedelta) -> None:
+async def test_while_much_goes_on_it_waits_from_when_it_was_due(
+    speed: int, wait: timedelta
+) -> None:
     pace, _ = made(speed)
     last = NOW - timedelta(hours=1)
     assert pace.wait(KEY, last=last, now=NOW) == wait
     assert pace.wait(KEY, last=last, now=NOW + SECOND) == wait - SECOND
     assert pace.wait(KEY, last=last, now=NOW + wait) == NONE
+    assert pace.waits(KEY)
     pace.written(KEY)
+    assert not pace.waits(KEY)
     assert pace.wait(KEY, last=last, now=NOW + wait) == wait
 
 
-def test_once_little_goes_on_nothing_waits_any_longer() -> None:
+async def test_once_little_goes_on_what_waits_gets_its_pass() -> None:
     pace, queue = made(10_000)
     last = NOW - timedelta(hours=1)
     assert pace.wait(KEY, last=last, now=NOW) == pacing.LONGEST
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(queue.get(), 1.5 * pacing.LOOK_SECONDS)
     queue.speed = 1
+    assert await asyncio.wait_for(queue.get(), 2 * pacing.LOOK_SECONDS) == KEY
     assert pace.wait(KEY, last=last, now=NOW + SECOND) == NONE

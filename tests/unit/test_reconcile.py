@@ -12,6 +12,7 @@ import pytest
 from ray_operator import (
     actions,
     apply,
+    conditions,
     errors,
     kube,
     merge_patch,
@@ -51,13 +52,16 @@ class Api:
         self.asked: list[str] = []
         self.refusal: errors.KubeError | None = None
         self.version = 10
+        self.is_gone = False
 
     async def patch_status(self, *_: Any, status: Any, **__: Any) -> bytes:
         self.asked.append("status")
         self.version += 1
         return msgspec.json.encode(body(self.version, status))
 
-    async def get(self, *_: Any) -> bytes:
+    async def get(self, *_: Any) -> bytes | None:
+        if self.is_gone:
+            return None
         return msgspec.json.encode(body(self.version, {"failures": 0}))
 
     async def create(self, resource: records.Resource, *_: Any, **__: Any) -> bytes:
@@ -189,6 +193,22 @@ async def test_what_was_told_is_written_down_at_once() -> None:
     made, _ = reconciler(server, actions.Plan(events=told), follows=lambda *_: now)
     await passes(made, within=0.3)
     assert server.asked == ["status", "Event"]
+
+
+async def test_children_are_not_made_again_for_what_went_before_its_first_status() -> None:
+    server = Api()
+    made, queue = reconciler(
+        server, actions.Plan(actions=(POD,)), follows=lambda *_: conditions.NEVER
+    )
+    for number in range(workqueue.BUSY):  # so that much goes on, and the status waits
+        queue.add(records.Key("RayCluster", "ns1", f"other-{number}"))
+        queue.done(await queue.get())
+    await passes(made, within=0.1)
+    assert server.asked == ["Pod", "Event"]
+    server.is_gone = True
+    queue.add(KEY)
+    await passes(made, within=0.1)
+    assert server.asked == ["Pod", "Event"]
 
 
 async def test_at_once_means_at_once() -> None:

@@ -9,7 +9,7 @@ rely on it; the condition `RayClusterReady` follows the present instead.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ray_operator import actions, conditions, validity
@@ -21,7 +21,6 @@ from ray_operator.raycluster import observed as seen
 READY_STATE = "ready"
 SUSPENDED_STATE = "suspended"
 UPDATED = "lastUpdateTime"
-NEVER = datetime.min.replace(tzinfo=UTC)
 _NEWS = ("state", "reason", "observedGeneration", idleness.FIELD)
 
 
@@ -77,11 +76,20 @@ def follows(cluster: api.RayCluster, said: Mapping[str, Any]) -> datetime | None
     """
     before = cluster.status
     if not before:
-        return NEVER if said.get("reason") == vocabulary.Starting.PODS_NOT_READY else None
+        return conditions.NEVER if _only_begins(cluster, said) else None
     is_news = any(before.get(name) != said.get(name) for name in _NEWS)
     if is_news or _facts(before) != _facts(said) or _is_up_now(cluster, before, said):
         return None
     return conditions.moment(before.get(UPDATED, ""))
+
+
+def _only_begins(cluster: api.RayCluster, said: Mapping[str, Any]) -> bool:
+    """Tell whether a first status says no more than that the cluster is on its way."""
+    scaled = conditions.find(conditions.read(said.get("conditions", ())), aspects.Type.AUTOSCALING)
+    is_scaled = scaled is None or scaled.reason != vocabulary.ClusterReason.GCS_UNREACHABLE
+    is_starting = said.get("reason") == vocabulary.Starting.PODS_NOT_READY
+    is_told = idleness.FIELD in said or _is_up_now(cluster, {}, said)
+    return is_starting and is_scaled and not is_told
 
 
 def _is_up_now(cluster: api.RayCluster, before: Mapping[str, Any], said: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ray_operator import actions, errors, names, records
+from ray_operator import actions, conditions, errors, names, records
 from ray_operator.api import raycluster as api
 from ray_operator.api.validation import raycluster as rules
 from ray_operator.raycluster import observed as seen
@@ -109,9 +109,12 @@ def test_mere_progress_is_no_news(pods: tuple[records.Pod, ...], last: datetime 
     assert status.follows(cluster, say(cluster, *pods)) == last
 
 
-def test_that_a_new_cluster_starts_is_no_news() -> None:
-    cluster = builders.raycluster()
-    assert status.follows(cluster, say(cluster, *STARTING)) == status.NEVER
+@pytest.mark.parametrize(("annotation", "last"), [("true", None), ("false", conditions.NEVER)])
+def test_that_a_new_cluster_starts_is_no_news(annotation: str, last: datetime | None) -> None:
+    cluster = builders.raycluster(
+        metadata={"annotations": {names.KEEP_HEAD_ANNOTATION: annotation}}
+    )
+    assert status.follows(cluster, say(cluster, *STARTING)) == last
 
 
 @pytest.mark.parametrize(("annotation", "last"), [("true", None), ("false", builders.NOW)])
