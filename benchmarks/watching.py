@@ -20,7 +20,7 @@ AT_ONCE = 64
 """Requests that the client of the cases has under way."""
 WITHIN_SECONDS = 1800.0
 NAMESPACE = "default"
-BEGINNING = "BEGINNING"
+BEGINNING, LISTED = "BEGINNING", "LISTED"
 
 
 class _State(msgspec.Struct, rename="camel"):
@@ -45,7 +45,17 @@ class _Event(msgspec.Struct):
     object: Item
 
 
+class _ListMetadata(msgspec.Struct, rename="camel"):
+    resource_version: str
+
+
+class _List(msgspec.Struct):
+    metadata: _ListMetadata
+    items: list[Item]
+
+
 _EVENTS = msgspec.json.Decoder(_Event)
+_LIST = msgspec.json.Decoder(_List)
 
 
 @asynccontextmanager
@@ -90,12 +100,15 @@ Until = Callable[[Callable[[dict[str, Item]], bool]], Awaitable[None]]
 async def seen(client: kube.Kube, resource: records.Resource) -> AsyncIterator[Until]:
     """Follow a resource; what is yielded waits until something holds of what is seen."""
     there: dict[str, Item] = {}
-    changed = asyncio.Event()
+    changed, listed = asyncio.Event(), asyncio.Event()
 
     async def follow() -> None:
         async for event in events(client, resource):
             if event.type == BEGINNING:
+                listed.clear()
                 there.clear()
+            elif event.type == LISTED:
+                listed.set()
             elif event.type == "DELETED":
                 there.pop(event.object.metadata.name, None)
             else:
@@ -104,7 +117,7 @@ async def seen(client: kube.Kube, resource: records.Resource) -> AsyncIterator[U
 
     async def until(holds: Callable[[dict[str, Item]], bool]) -> None:
         async with asyncio.timeout(WITHIN_SECONDS):
-            while not holds(there):
+            while not listed.is_set() or not holds(there):
                 changed.clear()
                 wakening = asyncio.create_task(changed.wait())
                 await asyncio.wait([wakening, following], return_when=asyncio.FIRST_COMPLETED)
@@ -121,17 +134,25 @@ async def seen(client: kube.Kube, resource: records.Resource) -> AsyncIterator[U
 
 
 async def events(client: kube.Kube, resource: records.Resource) -> AsyncIterator[_Event]:
-    """Yield what is there, and what changes; a `BEGINNING` before what is there when it is told.
+    """Yield what is there, between a `BEGINNING` and `LISTED`, and then what changes.
 
     A watch that ends, as that of a slow client does, begins again, and nothing else tells of what
     was deleted meanwhile.
     """
+    nothing = Item(_Metadata())
     while True:
-        yield _Event(BEGINNING, Item(_Metadata()))
+        yield _Event(BEGINNING, nothing)
         try:
+            found = _LIST.decode(await client.list(resource, namespace=NAMESPACE))
+            for item in found.items:
+                yield _Event("ADDED", item)
+            yield _Event(LISTED, nothing)
+            version = found.metadata.resource_version
             async for line in client.watch(
-                resource, namespace=NAMESPACE, selector="", resource_version="0"
+                resource, namespace=NAMESPACE, selector="", resource_version=version
             ):
+                if line.startswith(b'{"type":"ERROR"'):
+                    break
                 event = _EVENTS.decode(line)
                 if event.type != "BOOKMARK":
                     yield event

@@ -23,8 +23,8 @@ from ray_operator import actions, errors, events, kube, metrics, names, records,
 QUIET_SECONDS = 30.0
 ALERT_SECONDS = 2.0
 REMINDER_SECONDS = 10.0
-PATIENCE_SECONDS = 60.0
-"""An active rival answers a changed RayCluster sooner than that, however much it has to do."""
+PATIENCE_SECONDS = 30.0
+"""An active rival answers a changed RayCluster much sooner than that: KubeRay knows no wait."""
 REPEAT_SECONDS = 3600.0
 """The API server forgets events after an hour."""
 MOST_NOTICES = 20

@@ -10,9 +10,10 @@ together, whose Pods come up one by one, each had 2.6 written, and of those only
 """
 
 import asyncio
+import itertools
 from datetime import datetime, timedelta
 
-from ray_operator import records, workqueue
+from ray_operator import recent, records, workqueue
 
 SHORTEST, LONGEST = timedelta(seconds=2), timedelta(seconds=60)
 """Between two statuses while little goes on, and at most."""
@@ -25,17 +26,22 @@ class Pacing:
     def __init__(self, queue: workqueue.WorkQueue) -> None:
         self._queue = queue
         self._since: dict[records.Key, datetime] = {}
+        self._changes = recent.Recent()
         self._look: asyncio.TimerHandle | None = None
+
+    def changes(self, key: records.Key) -> None:
+        """Take in that its status is another one now, whether it is written or waits."""
+        self._changes.note(key)
 
     def wait(self, key: records.Key, *, last: datetime, now: datetime) -> timedelta:
         """Return how long it has to wait from now on; nothing when it is to be written.
 
         `last` is when one was last written; it is in the future after a clock was put back. While
         little goes on that is what counts. While much does, it is written once it has been due for
-        two seconds for each resource that was worked on in the last one.
+        two seconds for each status that changed in the last one.
         """
-        pace = self._queue.pace()
-        if pace < workqueue.BUSY:
+        pace = self._changes.count()
+        if pace < recent.BUSY:
             due = last + SHORTEST if last <= now else now
         else:
             due = self._since.setdefault(key, now) + min(pace * SHORTEST, LONGEST)
@@ -56,10 +62,10 @@ class Pacing:
             self._look = loop.call_later(LOOK_SECONDS, self._wake)
 
     def _wake(self) -> None:
-        """Ask for a pass over all that waits, once little goes on."""
+        """Ask for passes over what has waited longest, so many that little goes on still."""
         self._look = None
-        if self._queue.pace() < workqueue.BUSY:
-            for key in self._since:
+        if self._changes.count() < recent.BUSY:
+            for key in itertools.islice(self._since, recent.BUSY - 1):
                 self._queue.add(key)
-        elif self._since:
+        if self._since:
             self._look_soon()

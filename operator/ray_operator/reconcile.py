@@ -300,6 +300,7 @@ class Reconciler:
         if status is None or not patch:
             self._pacing.written(key)
             return None
+        self._pacing.changes(key)
         last = kind.follows(resource, status) if may_wait and not outcome.failures else None
         if last and (wait := self._pacing.wait(key, last=last, now=now)):
             self._queue.add_after(key, wait)

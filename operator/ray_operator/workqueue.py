@@ -7,7 +7,6 @@ Source: the semantics are those of client-go's workqueue, which operators are us
 """
 
 import asyncio
-import math
 import random
 import time
 from collections import defaultdict, deque
@@ -17,15 +16,11 @@ from typing import NamedTuple
 
 from prometheus_client import core, registry
 
-from ray_operator import metrics, records
+from ray_operator import metrics, recent, records
 
 FIRST_BACKOFF_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 60.0
 SPACING_SECONDS = 0.3
-PACE_SECONDS = 1.0
-"""Over which the pace is counted; between two passes over one key, too, while much goes on."""
-BUSY = 10
-"""Keys worked on in that time, from which on much goes on."""
 
 
 class _Timer(NamedTuple):
@@ -49,7 +44,7 @@ class WorkQueue(registry.Collector):
         self._again_spaced: set[records.Key] = set()
         self._timers: dict[records.Key, _Timer] = {}
         self._failures: dict[records.Key, int] = {}
-        self._ended: dict[records.Key, float] = {}
+        self._ended = recent.Recent()
         self._wakeup = asyncio.Event()
         self._oldest_wait = time.monotonic()
 
@@ -74,8 +69,8 @@ class WorkQueue(registry.Collector):
 
         Of events that come in bursts, as Pods start, each would otherwise be a pass.
         """
-        spacing = SPACING_SECONDS if self.pace() < BUSY else PACE_SECONDS
-        wait = self._ended.get(key, -math.inf) + spacing - time.monotonic()
+        spacing = SPACING_SECONDS if self._ended.count() < recent.BUSY else recent.SECONDS
+        wait = self._ended.last(key) + spacing - time.monotonic()
         if key in self._working:
             self._again_spaced.add(key)
         elif wait > 0 and key not in self._waiting:
@@ -127,9 +122,8 @@ class WorkQueue(registry.Collector):
 
     def done(self, key: records.Key) -> None:
         """End the work on a key; it is queued again if it was asked for meanwhile."""
-        now = time.monotonic()
-        self._note_end(key, now)
-        worked = now - self._working.pop(key)
+        self._ended.note(key)
+        worked = time.monotonic() - self._working.pop(key)
         metrics.work_seconds.labels(_name(key)).observe(worked)
         if key in self._again:
             self.add(key)
@@ -137,24 +131,6 @@ class WorkQueue(registry.Collector):
             self.add_spaced(key)
         self._again.discard(key)
         self._again_spaced.discard(key)
-
-    def _note_end(self, key: records.Key, now: float) -> None:
-        """Remember when the pass ended, as long as that matters; the oldest come first."""
-        self._ended.pop(key, None)
-        self._ended[key] = now
-        self._forget_ends(now)
-
-    def _forget_ends(self, now: float) -> None:
-        while self._ended:
-            oldest = next(iter(self._ended))
-            if self._ended[oldest] >= now - PACE_SECONDS:
-                return
-            del self._ended[oldest]
-
-    def pace(self) -> int:
-        """Count the keys that had a pass in the last second."""
-        self._forget_ends(time.monotonic())
-        return len(self._ended)
 
     def stalled_for(self) -> timedelta:
         """Tell how long keys have been waiting without any being taken."""

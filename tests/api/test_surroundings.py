@@ -13,7 +13,7 @@ from tests.support import cluster as clusters
 from tests.support import openshift
 from tests.support.rulebook import example
 
-SOON = timedelta(seconds=30)
+SOON = timedelta(seconds=60)
 FT = "spec/gcsFaultToleranceOptions"
 HEAD = "spec/headGroupSpec"
 HEAD_POD = f"{HEAD}/template/spec"
@@ -297,5 +297,6 @@ def test_pods_run_under_pod_security_restricted(api: clusters.Cluster) -> None:
         for each in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"])
     }
     assert containers == {"ray", "autoscaler", "wait-gcs-ready"}
+    condition(api, "tight", "RayClusterReady", "PodsNotReady", "strict")
     status = (api.get("rayclusters", "strict", "tight") or {})["status"]
     assert "ReplicaFailure" not in {each["type"] for each in status["conditions"]}

@@ -5,26 +5,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ray_operator import pacing, records, workqueue
+from ray_operator import pacing, recent, records, workqueue
 
 KEY = records.Key("RayCluster", "ns1", "demo")
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NONE, SECOND = timedelta(), timedelta(seconds=1)
 
 
-class Queue(workqueue.WorkQueue):
-    """At work at the pace that is set."""
-
-    speed = 0
-
-    def pace(self) -> int:
-        return self.speed
-
-
-def made(speed: int) -> tuple[pacing.Pacing, Queue]:
-    queue = Queue()
-    queue.speed = speed
-    return pacing.Pacing(queue), queue
+def made(speed: int) -> tuple[pacing.Pacing, workqueue.WorkQueue]:
+    """Return one that has just seen so many statuses change."""
+    queue = workqueue.WorkQueue()
+    pace = pacing.Pacing(queue)
+    for number in range(speed):
+        pace.changes(records.Key("RayCluster", "ns1", f"other-{number}"))
+    return pace, queue
 
 
 @pytest.mark.parametrize(
@@ -38,13 +32,13 @@ def made(speed: int) -> tuple[pacing.Pacing, Queue]:
     ],
 )
 def test_while_little_goes_on_the_last_one_counts(last: datetime, wait: timedelta) -> None:
-    pace, _ = made(workqueue.BUSY - 1)
+    pace, _ = made(recent.BUSY - 1)
     assert pace.wait(KEY, last=last, now=NOW) == wait
 
 
 @pytest.mark.parametrize(
     ("speed", "wait"),
-    [(workqueue.BUSY, workqueue.BUSY * pacing.SHORTEST), (10_000, pacing.LONGEST)],
+    [(recent.BUSY, recent.BUSY * pacing.SHORTEST), (10_000, pacing.LONGEST)],
 )
 async def test_while_much_goes_on_it_waits_from_when_it_was_due(
     speed: int, wait: timedelta
@@ -65,7 +59,6 @@ async def test_once_little_goes_on_what_waits_gets_its_pass() -> None:
     last = NOW - timedelta(hours=1)
     assert pace.wait(KEY, last=last, now=NOW) == pacing.LONGEST
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(queue.get(), 1.5 * pacing.LOOK_SECONDS)
-    queue.speed = 1
+        await asyncio.wait_for(queue.get(), 0.5 * recent.SECONDS)
     assert await asyncio.wait_for(queue.get(), 2 * pacing.LOOK_SECONDS) == KEY
     assert pace.wait(KEY, last=last, now=NOW + SECOND) == NONE
