@@ -1,7 +1,7 @@
 """When a status is written that is no news: soon, or once things have calmed down.
 
 Owns: how long it waits, and waking what waits when they have. Does not own: what is news
-(`reconcile.Kind.follows`), or the write itself (`reconcile`). Invariant: none waits longer than
+(`reconcile.Kind.follows`), or the write itself (`statuses`). Invariant: none waits longer than
 `LONGEST` from when it was first to be written, and what waits is written at the latest when the
 next one is news.
 

@@ -1,13 +1,14 @@
 """The one loop, the same for every kind: observe, plan, apply, status, requeue.
 
-Owns: the order of a pass, the retry policy, status writes and events. Does not own: anything that
-differs between kinds (a `Kind` is handed in). Invariant: a pass depends on nothing but the stores,
-so it may end anywhere and start again.
+Owns: the order of a pass, the retry policy and events. Does not own: writing statuses (`statuses`),
+or anything that differs between kinds (a `Kind` is handed in). Invariant: a pass depends on nothing
+but the stores, so it may end anywhere and start again.
 """
 
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 import math
 import random
@@ -22,16 +23,14 @@ import msgspec
 from ray_operator import (
     actions,
     apply,
-    conditions,
     errors,
     events,
     kube,
-    merge_patch,
     metrics,
-    pacing,
     records,
     resources,
     settings,
+    statuses,
     wire,
     workqueue,
 )
@@ -42,9 +41,6 @@ SLOW_PASS = timedelta(minutes=3)
 JITTER = 1.2
 MOST_ACTIONS = 256
 """Of one pass."""
-INTERNAL_ERROR = "InternalError"
-UPDATE_TIME = "lastUpdateTime"
-"""The status field that alone is no reason to write."""
 
 _log = logging.getLogger(__name__)
 
@@ -82,13 +78,6 @@ class Kind(Generic[R, O]):
     follows: Callable[[R, Mapping[str, Any]], datetime | None] = lambda *_: None
 
 
-class _Envelope(msgspec.Struct):
-    """What the loop itself reads of one of our resources."""
-
-    metadata: dict[str, Any]
-    status: dict[str, Any] = {}
-
-
 class Reconciler:
     """Work keys off the queue, `concurrency` at a time."""
 
@@ -107,11 +96,12 @@ class Reconciler:
     ) -> None:
         """`storable` leaves out of a kind's status what the served CRD doesn't know."""
         self._client = client
-        self._storable = storable
         self._kinds = kinds
         self._store = store
         self._queue = queue
-        self._pacing = pacing.Pacing(queue)
+        self._statuses = statuses.Statuses(
+            client, store=store, queue=queue, may_write=may_write, storable=storable
+        )
         self._applier = applier
         self._settings = options
         self._concurrency = concurrency
@@ -177,7 +167,7 @@ class Reconciler:
             except Exception as error:  # noqa: BLE001 - the worker boundary: the rest must go on
                 _log.exception("%s %s/%s: internal error", *key)
                 self._queue.add_backed_off(key)
-                await self._report(key, error)
+                await self._statuses.report(key, self._kinds[key.kind].resource, error)
                 result = "error"
             finally:
                 metrics.active_workers.labels(key.kind.lower()).dec()
@@ -195,7 +185,7 @@ class Reconciler:
         data = self._store.get(key)
         if data is None:
             self._queue.forget(key)
-            self._pacing.written(key)
+            self._statuses.forget(key)
             self._kinds[key.kind].ask(key, None)
             self._distrusted.discard(key)
             return "success"
@@ -215,14 +205,16 @@ class Reconciler:
             outcome = await self._applier.apply(plan)
             done = actions.events(outcome)
             try:
-                written = await self._write_status(
+                # Events of the plan are told until the status says so.
+                may_wait = not plan.events and not outcome.failures
+                written = await self._statuses.write(
                     key,
-                    kind,
-                    resource,
-                    around=around,
-                    data=data,
-                    outcome=outcome,
-                    may_wait=not plan.events,  # they are told until the status says so
+                    kind.resource,
+                    data,
+                    kind.next_status(
+                        resource, kind.observe(resource, around), outcome, datetime.now(UTC)
+                    ),
+                    follows=functools.partial(kind.follows, resource) if may_wait else None,
                 )
             except errors.KubeError:
                 await self._tell(key, data, [each for each in done if each.type == "Normal"])
@@ -250,8 +242,8 @@ class Reconciler:
         """Tell whether the plan creates children of a resource that had some before, and stays."""
         if not any(map(actions.makes, plan.actions)):
             return False
-        envelope = msgspec.json.decode(data, type=_Envelope)
-        had_some = bool(envelope.status) or self._pacing.waits(key)
+        envelope = msgspec.json.decode(data, type=statuses.Envelope)
+        had_some = bool(envelope.status) or self._statuses.waits(key)
         return had_some and "deletionTimestamp" not in envelope.metadata
 
     async def _is_alive(self, key: records.Key, kind: Kind[R, O], data: bytes) -> bool:
@@ -280,87 +272,8 @@ class Reconciler:
         self._queue.add_backed_off(key, at_least_seconds=after)
         return "error"
 
-    async def _write_status(
-        self,
-        key: records.Key,
-        kind: Kind[R, O],
-        resource: R,
-        *,
-        around: Any,
-        data: bytes,
-        outcome: actions.Outcome,
-        may_wait: bool,
-    ) -> Mapping[str, Any] | None:
-        """Write the status if it changed, and return it then."""
-        observed = kind.observe(resource, around)
-        now = datetime.now(UTC)
-        status = kind.next_status(resource, observed, outcome, now)
-        envelope = msgspec.json.decode(data, type=_Envelope)
-        patch = self._difference(key, envelope, status) if status is not None else {}
-        if status is None or not patch:
-            self._pacing.written(key)
-            return None
-        self._pacing.changes(key)
-        last = kind.follows(resource, status) if may_wait and not outcome.failures else None
-        if last and (wait := self._pacing.wait(key, last=last, now=now)):
-            self._queue.add_after(key, wait)
-            return None
-        is_written = await self._patch_status(key, envelope, patch)
-        self._pacing.written(key)
-        return status if is_written else None
-
-    def _difference(
-        self, key: records.Key, envelope: _Envelope, status: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """Return what is to be written of a status; nothing where the rest can't be stored."""
-        if status == envelope.status:
-            return {}
-        patch = merge_patch.difference(envelope.status, self._storable(key.kind, status))
-        return {} if patch.keys() <= {UPDATE_TIME} else patch
-
-    async def _patch_status(
-        self, key: records.Key, envelope: _Envelope, patch: Mapping[str, Any]
-    ) -> bool:
-        if not self._may_write():
-            raise errors.NotLeading
-        try:
-            answer = await self._client.patch_status(
-                self._kinds[key.kind].resource,
-                key.namespace,
-                key.name,
-                status=patch,
-                resource_version=envelope.metadata["resourceVersion"],
-            )
-        except errors.NotFound:  # deleted meanwhile: its event is on the way
-            return False
-        self._store.put(key, msgspec.json.decode(answer))
-        return True
-
-    async def _report(self, key: records.Key, error: Exception) -> None:
-        """Say on the resource that it, or the operator, is broken; a later good pass clears it."""
-        data = self._store.get(key)
-        if data is None:
-            return
-        envelope = msgspec.json.decode(data, type=_Envelope)
-        before = conditions.read(envelope.status.get("conditions", ()))
-        broken = conditions.Condition(
-            type=INTERNAL_ERROR,
-            status="True",
-            reason=type(error).__name__,
-            message=str(error),
-            observed_generation=envelope.metadata.get("generation", 0),
-        )
-        others = [item for item in before if item.type != INTERNAL_ERROR]
-        merged = conditions.merge(before, [*others, broken], now=datetime.now(UTC))
-        status = {**envelope.status, "conditions": [item.manifest() for item in merged]}
-        try:
-            if patch := self._difference(key, envelope, status):
-                await self._patch_status(key, envelope, patch)
-        except Exception as failure:  # noqa: BLE001 - nothing is left to tell it to
-            _log.warning("%s %s/%s: not reported: %r", *key, failure)
-
     async def _tell(self, key: records.Key, data: bytes, told: Sequence[actions.Event]) -> None:
-        metadata = msgspec.json.decode(data, type=_Envelope).metadata
+        metadata = msgspec.json.decode(data, type=statuses.Envelope).metadata
         regarding = events.regarding(self._kinds[key.kind].resource, metadata)
         for event in told:
             if not self._may_write():

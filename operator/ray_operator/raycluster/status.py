@@ -1,7 +1,7 @@
 """Say what is: the whole next status of a RayCluster from what was observed.
 
 Owns: how its parts come together, and the state. Does not own: the conditions (`aspects`), what is
-counted (`measures`), or writing it (`reconcile`). Invariant: equal observations give an equal
+counted (`measures`), or writing it (`statuses`). Invariant: equal observations give an equal
 status, so that a steady cluster is never written.
 Source: KubeRay 1.7's status, whose `state` stays `ready` through later failures because clients
 rely on it; the condition `RayClusterReady` follows the present instead.

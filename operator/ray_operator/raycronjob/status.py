@@ -1,6 +1,6 @@
 """Say what is: the whole next status of a RayCronJob.
 
-Owns: its fields and conditions. Does not own: what is due (`due`), or writing it (`reconcile`).
+Owns: its fields and conditions. Does not own: what is due (`due`), or writing it (`statuses`).
 Invariant: equal observations give an equal status, and nothing in it moves between two ticks but by
 what happens to RayJobs, so that a quiet RayCronJob is never written.
 """
