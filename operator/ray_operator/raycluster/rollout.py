@@ -48,11 +48,8 @@ def plan(
     now: datetime,
 ) -> scale_down.Sizing:
     """Bring a group to `wanted` replicas of its template; `living` are all, marked ones too."""
-    rolls = upgrade.rolls(cluster) and not upgrade.obstacle(cluster, observed)
-    if not rolls or group.suspend:
-        return scale_down.plan(
-            cluster, group, observed, living, wanted=wanted, options=options, now=now
-        )
+    can_roll = upgrade.rolls(cluster) and not upgrade.obstacle(cluster, observed)
+    rolls = can_roll and not group.suspend
     is_old = upgrade.is_old(cluster.spec, group)
     going: list[Replica] = []
     old: list[Replica] = []
@@ -61,7 +58,7 @@ def plan(
         if any(map(drain.is_draining, replica)):
             going.append(replica)
         else:
-            (old if any(map(is_old, replica)) else current).append(replica)
+            (old if rolls and any(map(is_old, replica)) else current).append(replica)
     if not old:
         return scale_down.plan(
             cluster, group, observed, living, wanted=wanted, options=options, now=now
