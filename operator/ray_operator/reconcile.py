@@ -273,6 +273,8 @@ class Reconciler:
         return "error"
 
     async def _tell(self, key: records.Key, data: bytes, told: Sequence[actions.Event]) -> None:
+        if not told:
+            return
         metadata = msgspec.json.decode(data, type=statuses.Envelope).metadata
         regarding = events.regarding(self._kinds[key.kind].resource, metadata)
         for event in told:
