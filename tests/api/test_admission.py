@@ -15,10 +15,6 @@ from tests.support import apiserver, rulebook
 from tests.support import cluster as clusters
 from tests.support.rulebook import example
 
-BAD = {"spec/headGroupSpec/rayStartParams": {"resources": "{a: 1}"}}
-"""Nothing that the CRD itself could refuse."""
-SAID = "{a: 1} is no JSON object of numbers"
-
 
 @pytest.fixture(scope="module")
 def stored(api: clusters.Cluster) -> str:
@@ -46,7 +42,10 @@ def webhook(
             # The API server learns of webhooks a moment later.
             api.wait(
                 lambda: (
-                    SAID in api.dry_run(example.manifest("RayCluster", BAD), namespace="default")
+                    example.NO_RESOURCES_SAID
+                    in api.dry_run(
+                        example.manifest("RayCluster", example.NO_RESOURCES), namespace="default"
+                    )
                 ),
                 within=timedelta(seconds=60),
                 what="a refusal by the webhook",

@@ -6,9 +6,6 @@ from tests.support import cluster as clusters
 from tests.support import kills, operators
 from tests.support.rulebook import example
 
-BAD = {"spec/headGroupSpec/rayStartParams": {"resources": "{a: 1}"}}
-"""Nothing that the CRD itself could refuse."""
-SAID = "{a: 1} is no JSON object of numbers"
 ON = {"webhook.enabled": True}
 
 
@@ -29,7 +26,7 @@ def test_it_refuses_at_once_and_keeps_its_certificate(
     cluster = operator.cluster
     with kills.reinstalled(operator, ON):
         cluster.wait(
-            lambda: SAID in refusal(cluster, namespace, BAD),
+            lambda: example.NO_RESOURCES_SAID in refusal(cluster, namespace, example.NO_RESOURCES),
             within=timedelta(seconds=60),
             what="a refusal by the webhook",
             namespace=namespace,
@@ -38,4 +35,6 @@ def test_it_refuses_at_once_and_keeps_its_certificate(
         before = certificate(operator)
         operators.install(cluster, namespace=operator.namespace, values={**ON, "replicas": 1})
         assert certificate(operator) == before
-    assert not refusal(cluster, namespace, BAD), "without it a condition tells, later"
+    assert not refusal(cluster, namespace, example.NO_RESOURCES), (
+        "without it a condition tells, later"
+    )

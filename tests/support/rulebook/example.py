@@ -62,6 +62,9 @@ PLAIN: dict[str, Json] = {
     "RayService": {"rayClusterConfig": CLUSTER, "serveConfigV2": "applications: [{name: a}]"},
     "RayCronJob": {"schedule": "0 4 * * *", "jobTemplate": JOB},
 }
+NO_RESOURCES = {"spec/headGroupSpec/rayStartParams": {"resources": "{a: 1}"}}
+"""An error that the CRD itself can't refuse, and what is said of it."""
+NO_RESOURCES_SAID = "{a: 1} is no JSON object of numbers"
 REMOVED = object()
 """Stands for a field that is taken away."""
 
