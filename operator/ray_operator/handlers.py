@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -48,30 +49,26 @@ class Watcher:
     ) -> None:
         self._client = client
         self._truth = truth
-        self._kinds = truth.kinds
-        self._optional = truth.optional
-        self._namespaces = truth.namespaces
-        self._store = truth.store
         self._absent: set[records.Resource] = set()
         self._access = access
         self._end_watch = threading.Event()
 
     async def run(self, *, every: timedelta) -> None:
-        """Sync, then watch and sync again `every` so often, until cancelled."""
-        await self._sync_until_done()
+        """Sync if nobody has, then watch and sync again `every` so often, until cancelled."""
+        await self._until_done(self._truth.sync_once)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
             group.create_task(self._await_absent())
             while True:
                 await asyncio.sleep(every.total_seconds())
-                if await self._sync_until_done():
+                if await self._until_done(self._truth.sync):
                     _log.warning("the watch missed changes: starting it again")
                     self._end_watch.set()
 
-    async def _sync_until_done(self) -> bool:
+    async def _until_done(self, sync: Callable[[], Awaitable[bool]]) -> bool:
         while True:
             try:
-                return await self._truth.sync()
+                return await sync()
             except errors.NotFound:
                 _log.warning("the ray.io CRDs are not installed; waiting for them")
             except errors.KubeError as error:
@@ -87,7 +84,7 @@ class Watcher:
             except Exception as error:  # noqa: BLE001 - whatever ends kopf, we go on
                 _log.warning("the watch failed, starting again: %r", error)
             await asyncio.sleep(RETRY_SECONDS)
-            await self._sync_until_done()
+            await self._until_done(self._truth.sync)
 
     async def _run_kopf(self) -> None:
         """Run kopf until it ends, in a thread with a loop of its own.
@@ -110,7 +107,7 @@ class Watcher:
         """Wait until the API server tells of our kinds: kopf looks once, at its start."""
         while True:
             absent = await self._undiscovered()
-            if absent is not None and absent <= set(self._optional):
+            if absent is not None and absent <= set(self._truth.optional):
                 for kind in absent - self._absent:
                     _log.warning("the CRD of %s is not installed: it isn't watched", kind.kind)
                 self._absent = absent
@@ -134,7 +131,7 @@ class Watcher:
             _log.warning("can't discover %s: %s", records.GROUP_VERSION, error.message)
             return None
         found = {each.name for each in msgspec.json.decode(data, type=_Found).resources}
-        return {kind for kind in self._kinds if kind.plural not in found}
+        return {kind for kind in self._truth.kinds if kind.plural not in found}
 
     def _kopf(
         self, loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None], stop: threading.Event
@@ -154,8 +151,8 @@ class Watcher:
                     registry=self._registry(loop),
                     settings=_settings(),
                     standalone=True,
-                    clusterwide=not self._namespaces,
-                    namespaces=list(self._namespaces),
+                    clusterwide=not self._truth.namespaces,
+                    namespaces=list(self._truth.namespaces),
                     stop_flag=stop,
                 )
             finally:
@@ -180,14 +177,14 @@ class Watcher:
             meta = body["metadata"]
             key = records.Key(body["kind"], meta["namespace"], meta["name"])
             if event["type"] == "DELETED":
-                self._store.drop(key, meta["uid"])
+                self._truth.store.drop(key, meta["uid"])
             else:
-                self._store.put(key, body)
+                self._truth.store.put(key, body)
 
         async def login(**_: Any) -> kopf.ConnectionInfo:
             return _connection(self._access)
 
-        for kind in self._kinds:
+        for kind in self._truth.kinds:
             if kind in self._absent:
                 continue
             group, version = kind.api_version.split("/")

@@ -52,6 +52,14 @@ class Resync:
             if self._synced_at < moment:
                 await self._sync()
 
+    async def sync_once(self) -> bool:
+        """Do as `sync`, unless somebody has.
+
+        Raises `KubeError`.
+        """
+        async with self._syncing:
+            return not self.synced.is_set() and await self._sync()
+
     async def sync(self) -> bool:
         """Make the store true by lists of metadata; tell whether it had missed an object.
 
