@@ -52,9 +52,9 @@ def launched(
             process.wait(60)
 
 
-def rehearsed(api: clusters.Cluster) -> list[str]:
+def rehearsed(api: clusters.Cluster, *flags: str) -> list[str]:
     """Return the lines that `ray-operator adopt --dry-run` prints."""
-    command = [sys.executable, "-m", "ray_operator", "adopt", "--dry-run"]
+    command = [sys.executable, "-m", "ray_operator", "adopt", "--dry-run", *flags]
     done = subprocess.run(
         [*command, f"--kubeconfig={api.kubeconfig}"], capture_output=True, text=True, check=True
     )
