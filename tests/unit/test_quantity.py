@@ -88,7 +88,14 @@ def test_a_sum_keeps_the_format_of_its_first_part(parts: list[str], total: str) 
 def test_canonical_text_says_the_same_amount(given_: quantity.Quantity) -> None:
     again = quantity.parse(str(given_))
     assert again.value == given_.value
-    assert str(again) == str(given_)
+    if (
+        given_.format == again.format or given_.format != "binary"
+    ):  # else it lost its suffix, as in Go
+        assert str(again) == str(given_)
+
+
+def test_a_binary_amount_without_a_factor_of_1024_has_no_suffix() -> None:
+    assert str(quantity.Quantity(Fraction(625_000), "binary")) == "625000"
 
 
 @given(QUANTITIES)
