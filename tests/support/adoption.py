@@ -5,7 +5,7 @@ Invariant: nothing here comes from the operator's own builders.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,59 +20,85 @@ MANAGER = "manager"
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 ELIDED = "<script elided, see the specs>"
 NOW = "2026-01-01T00:00:00Z"
-KINDS = ("pods", "services", "secrets", "ingresses", "roles", "rolebindings", "serviceaccounts")
+KINDS = (
+    *("pods", "services", "secrets", "ingresses", "roles", "rolebindings", "serviceaccounts"),
+    *("jobs", "rayclusters"),
+)
+OURS = ("RayCluster", "RayJob", "RayService")
+OWNERS = ("RayCluster", "Job")
+"""Children that have children."""
 
 
 def read(path: Path) -> tuple[Json, list[Json]]:
-    """Return the RayCluster of a file and its children."""
+    """Return the resource of a file that no other one owns, and what was made of it."""
     documents = [each for each in yaml.safe_load_all(path.read_text()) if each]
-    (cluster,) = (each for each in documents if each["kind"] == "RayCluster")
+    (resource,) = (
+        each
+        for each in documents
+        if each["kind"] in OURS and "ownerReferences" not in each["metadata"]
+    )
     for each in documents:
         each.setdefault("apiVersion", "v1")
-    return cluster, [each for each in documents if each is not cluster]
+    return resource, [each for each in documents if each is not resource]
 
 
 def leave(
     api: clusters.Cluster,
     namespace: str,
-    cluster: Json,
+    resource: Json,
     children: Iterable[Json],
     *,
     runs: bool = False,
 ) -> None:
-    """Make the cluster and its children as the other operator would have left them, at work.
+    """Make the resource and its children as the other operator would have left them, at work.
 
     Where nothing `runs`, Pods are given the status that a kubelet would give them.
     """
-    at = f"{clusters.API['rayclusters']}/namespaces/{namespace}/rayclusters"
-    status = cluster.pop("status")
-    cluster["apiVersion"] = "ray.io/v1"
-    made = api.send("POST", at, cluster, manager="kubectl")
-    meta = made["metadata"]
-    where = f"{at}/{meta['name']}/status"
-    merge = "merge-patch+json"
-    status["observedGeneration"] = meta["generation"]
-    api.send("PATCH", where, {"status": status}, manager=MANAGER, form=merge)
-    for number, recorded in enumerate(children):
-        child = _completed(recorded, meta)
-        plural = f"{child['kind'].lower()}{'es' if child['kind'] == 'Ingress' else 's'}"
-        path = f"{clusters.API[plural]}/namespaces/{namespace}/{plural}"
-        api.send("POST", path, child, manager=MANAGER)
-        if child["kind"] == "Pod" and not runs:
-            name = child["metadata"]["name"]
-            now = {"status": running(child, f"10.244.0.{number + 5}")}
-            api.send("PATCH", f"{path}/{name}/status", now, manager="kubelet", form=merge)
+    resource["apiVersion"] = "ray.io/v1"
+    owners = {resource["kind"]: _put(api, namespace, resource, manager="kubectl")}
+    for number, recorded in enumerate(sorted(children, key=_depth)):
+        references = recorded["metadata"].get("ownerReferences") or [{"kind": resource["kind"]}]
+        child = _completed(recorded, owners[references[0]["kind"]])
+        kind = child["kind"]
+        if kind == "Pod" and not runs:
+            child["status"] = running(child, f"10.244.0.{number + 5}")
+        made = _put(api, namespace, child, manager=MANAGER)
+        if kind in OWNERS:
+            owners[kind] = made
 
 
-def _completed(child: Json, owner: Mapping[str, Any]) -> Json:
-    """Put back what the records leave out."""
-    meta = child["metadata"]
+def _depth(child: Json) -> int:
+    """Return what comes first: who owns others."""
+    kind = child["kind"]
+    return OWNERS.index(kind) if kind in OWNERS else len(OWNERS)
+
+
+def _put(api: clusters.Cluster, namespace: str, manifest: Json, *, manager: str) -> Json:
+    """Make an object and, if it has one, give it its status; return it."""
+    status = manifest.pop("status", None)
+    kind = manifest["kind"]
+    plural = f"{kind.lower()}{'es' if kind == 'Ingress' else 's'}"
+    path = f"{clusters.API[plural]}/namespaces/{namespace}/{plural}"
+    made: Json = api.send("POST", path, manifest, manager=manager)
+    if status is not None:
+        if "observedGeneration" in status:
+            status["observedGeneration"] = made["metadata"]["generation"]
+        where = f"{path}/{made['metadata']['name']}/status"
+        writer = "kubelet" if kind == "Pod" else MANAGER
+        form = "merge-patch+json"
+        api.send("PATCH", where, {"status": status}, manager=writer, form=form)
+    return made
+
+
+def _completed(child: Json, owner: Json) -> Json:
+    """Put back what the records leave out, and leave out what a server gives."""
+    meta, uid = child["metadata"], owner["metadata"]["uid"]
     meta["ownerReferences"] = [
         {
-            "apiVersion": "ray.io/v1",
-            "kind": "RayCluster",
-            "name": owner["name"],
-            "uid": owner["uid"],
+            "apiVersion": owner["apiVersion"],
+            "kind": owner["kind"],
+            "name": owner["metadata"]["name"],
+            "uid": uid,
             "controller": True,
             "blockOwnerDeletion": True,
         }
@@ -82,7 +108,9 @@ def _completed(child: Json, owner: Mapping[str, Any]) -> Json:
         return child | {"stringData": {"auth_token": "secret"}}
     if child["kind"] == "Service" and child["spec"].get("clusterIP") == "<ip>":
         del child["spec"]["clusterIP"], child["spec"]["clusterIPs"]
-    found: Json = _mended(child, owner["uid"])
+    if child["kind"] == "Job":
+        del child["spec"]["selector"], child["spec"]["template"]["metadata"]["labels"]
+    found: Json = _mended(child, uid)
     return found
 
 
