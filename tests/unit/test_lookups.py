@@ -19,7 +19,7 @@ class Server:
         return f'{{"major": "1", "minor": "{self._minor}"}}'.encode()
 
 
-@pytest.mark.parametrize(("minor", "told"), [("24", 2), ("27+", 1), ("34", 0), ("", 0)])
+@pytest.mark.parametrize(("minor", "told"), [("27+", 2), ("29", 1), ("30", 0), ("34", 0), ("", 0)])
 async def test_an_old_kubernetes_is_told(
     minor: str, told: int, caplog: pytest.LogCaptureFixture
 ) -> None:
