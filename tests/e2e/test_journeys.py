@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import test_adoption
-from tests.support import adoption, bare, journeys, operators, ray
+from tests.support import adoption, bare, journeys, ray
 from tests.support import cluster as clusters
 
 pytestmark = [pytest.mark.full, pytest.mark.first, pytest.mark.timeout(5400)]
@@ -24,28 +24,8 @@ JOURNEYS = journeys.read()
 RAY = re.compile(r"samples/ray-|charts/ray-cluster")
 KILLS_SECONDS = (8.0, 40.0)
 """How long an operator may live, at least and at most."""
-KUBERAY = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": operators.NAME, "labels": {"app.kubernetes.io/name": operators.NAME}},
-    "spec": {
-        "selector": {"matchLabels": {"app.kubernetes.io/name": operators.NAME}},
-        "template": {
-            "metadata": {"labels": {"app.kubernetes.io/name": operators.NAME}},
-            "spec": {
-                "containers": [
-                    {
-                        "name": operators.NAME,
-                        "image": "quay.io/kuberay/operator:v1.4.2",
-                        "imagePullPolicy": "Never",
-                        "command": ["/manager"],
-                    }
-                ]
-            },
-        },
-    },
-}
-"""As KubeRay's chart makes it; that its image isn't here keeps it from doing anything."""
+KUBERAY = Path(__file__).parents[1] / "support/kuberay"
+"""A chart as KubeRay's; that its image isn't here keeps the operator from doing anything."""
 
 
 @pytest.fixture
@@ -135,8 +115,7 @@ def test_clusters_of_another_operator(
     """G: real Ray in Pods as KubeRay makes them, and its operator in the way."""
     place.kubectl("apply", "-f", str(journeys.ROOT / "crds"))
     place.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-    place.kubectl("create", "namespace", "kuberay")
-    place.apply(KUBERAY, "kuberay")
+    place.helm("install", "kuberay-operator", str(KUBERAY), "-n", "kuberay", "--create-namespace")
     resource, children = adoption.read(test_adoption.GOLDEN)
     for child in children:
         if child["kind"] == "Pod":

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from localcluster import topology
+
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 CLUSTER_SCOPED = {
@@ -22,6 +24,17 @@ CLUSTER_SCOPED = {
     "Namespace",
     "ValidatingWebhookConfiguration",
 }
+EVERYTHING: dict[str, Any] = {
+    "replicas": 2,
+    "podDisruptionBudget": {"maxUnavailable": 1},
+    "networkPolicy": {"enabled": True},
+    "webhook": {"enabled": True},
+    "crds": {"install": True, "upgrade": True},
+    "configuration": {"enabled": True},
+    "logging": {"baseDir": "/logs", "fileName": "a.log"},
+    "metrics": {"serviceMonitor": {"enabled": True}, "dashboard": {"enabled": True}},
+}
+"""Values that add all that is optional."""
 
 
 class Refused(Exception):
@@ -86,6 +99,7 @@ class Helm:
     ) -> Rendered:
         """Render the chart; raise Refused when Helm doesn't."""
         where = (release, str(self.chart), "--namespace", namespace)
+        flags = (f"--kube-version={topology.KUBERNETES_VERSION}", *flags)
         text = self.run("template", *where, "-f", "-", *flags, stdin=json.dumps(values or {}))
         return Rendered(each for each in yaml.load_all(text, yaml.CSafeLoader) if each)
 

@@ -143,7 +143,13 @@ defaultPodLabels:
 {{- end -}}
 
 {{- define "ray-operator.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag }}
+{{- $repository := .Values.image.repository -}}
+{{- if hasSuffix "kuberay/operator" $repository -}}
+{{- fail (printf "image.repository: %s is KubeRay's operator: name this operator's image, or leave image out" $repository) -}}
+{{- end -}}
+{{- /* A number such as 20261231 comes from a file of values as a float. */ -}}
+{{- $tag := .Values.image.tag -}}
+{{- printf "%s:%s" $repository (kindIs "float64" $tag | ternary (toJson $tag) (toString $tag)) -}}
 {{- end -}}
 
 {{- define "ray-operator.strategy" -}}

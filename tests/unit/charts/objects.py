@@ -38,16 +38,6 @@ CRD_HOOKS = {
     Name("Job", f"{FULL}-crds", NAMESPACE),
 }
 LONG = "a" * 62 + "b"
-EVERYTHING = {
-    "replicas": 2,
-    "podDisruptionBudget": {"maxUnavailable": 1},
-    "networkPolicy": {"enabled": True},
-    "webhook": {"enabled": True},
-    "crds": {"install": True, "upgrade": True},
-    "configuration": {"enabled": True},
-    "logging": {"baseDir": "/logs", "fileName": "a.log"},
-    "metrics": {"serviceMonitor": {"enabled": True}, "dashboard": {"enabled": True}},
-}
 
 
 def args(rendered: charts.Rendered, kind: str = "Deployment", called: str = "") -> list[str]:

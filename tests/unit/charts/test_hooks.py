@@ -81,7 +81,7 @@ def test_uninstalling_may_leave_finalizers(operator: charts.Helm) -> None:
 
 
 def test_a_failed_hook_ends_and_stays_to_be_looked_at(operator: charts.Helm) -> None:
-    rendered = operator.render(objects.EVERYTHING)
+    rendered = operator.render(charts.EVERYTHING)
     for each in rendered.names():
         if each.hook:
             annotations = rendered.one(each.kind, each.name)["metadata"]["annotations"]

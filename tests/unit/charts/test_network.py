@@ -3,7 +3,6 @@
 from typing import Any
 
 from tests.support import charts
-from tests.unit.charts import objects
 
 
 def policy(operator: charts.Helm, **values: Any) -> charts.Json:
@@ -14,7 +13,7 @@ def policy(operator: charts.Helm, **values: Any) -> charts.Json:
 
 
 def test_the_operator_and_hooks_are_isolated(operator: charts.Helm) -> None:
-    rendered = operator.render(objects.EVERYTHING)
+    rendered = operator.render(charts.EVERYTHING)
     spec = rendered.one("NetworkPolicy")["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     (expression,) = spec["podSelector"]["matchExpressions"]
@@ -29,7 +28,7 @@ def test_who_comes_in(operator: charts.Helm) -> None:
     metrics, probes = policy(operator)["ingress"]
     assert metrics == {"ports": [{"port": 8080, "protocol": "TCP"}]}
     assert probes == {"ports": [{"port": 8082, "protocol": "TCP"}]}
-    _, called = operator.render(objects.EVERYTHING).one("NetworkPolicy")["spec"]["ingress"]
+    _, called = operator.render(charts.EVERYTHING).one("NetworkPolicy")["spec"]["ingress"]
     assert [each["port"] for each in called["ports"]] == [8082, 9443]
 
 

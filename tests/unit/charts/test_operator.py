@@ -132,7 +132,7 @@ def test_two_replicas_roll(
 
 
 def test_the_budget_is_what_was_asked_for(operator: charts.Helm) -> None:
-    spec = operator.render(objects.EVERYTHING).one("PodDisruptionBudget")["spec"]
+    spec = operator.render(charts.EVERYTHING).one("PodDisruptionBudget")["spec"]
     assert spec["maxUnavailable"] == 1
 
 
@@ -147,7 +147,7 @@ def test_the_budget_is_what_was_asked_for(operator: charts.Helm) -> None:
 def test_what_selects_pods_selects_the_operator_s_alone(
     operator: charts.Helm, names: charts.Json
 ) -> None:
-    rendered = operator.render({**objects.EVERYTHING, **names})
+    rendered = operator.render({**charts.EVERYTHING, **names})
     labels = rendered.one("Deployment")["spec"]["template"]["metadata"]["labels"]
     selectors = [each["spec"]["selector"] for each in rendered.all("Service")]
     kinds = ("Deployment", "PodDisruptionBudget")
@@ -162,7 +162,7 @@ def test_what_selects_pods_selects_the_operator_s_alone(
 
 
 def test_one_service_is_scraped(operator: charts.Helm) -> None:
-    rendered = operator.render(objects.EVERYTHING)
+    rendered = operator.render(charts.EVERYTHING)
     spec = rendered.one("ServiceMonitor")["spec"]
     assert spec["endpoints"] == [
         {"path": "/metrics", "targetPort": "http", "interval": "30s", "honorLabels": True}
@@ -198,7 +198,7 @@ def test_monitoring_goes_where_it_is_looked_for(operator: charts.Helm) -> None:
     "values", [{}, {"fullnameOverride": objects.LONG, "nameOverride": objects.LONG}]
 )
 def test_names_and_labels_are_short_enough(operator: charts.Helm, values: charts.Json) -> None:
-    for each in operator.render({**objects.EVERYTHING, **values}, release="r" * 53):
+    for each in operator.render({**charts.EVERYTHING, **values}, release="r" * 53):
         if each["kind"] in {"Job", "Pod", "Service"}:
             assert len(each["metadata"]["name"]) <= 63
         assert all(len(text) <= 63 for text in each["metadata"]["labels"].values())
@@ -207,7 +207,7 @@ def test_names_and_labels_are_short_enough(operator: charts.Helm, values: charts
 
 
 def test_every_pod_runs_without_privileges(operator: charts.Helm) -> None:
-    pods = list(operator.render(objects.EVERYTHING).pods())
+    pods = list(operator.render(charts.EVERYTHING).pods())
     assert len(pods) == 4
     for pod in pods:
         for container in pod["spec"]["containers"]:
@@ -229,7 +229,7 @@ def test_every_pod_goes_where_it_may(operator: charts.Helm) -> None:
     }
     security = {"runAsUser": 1000}
     image = {"repository": "example.com/ray-operator", "tag": "v1", "pullPolicy": "Always"}
-    values = {**objects.EVERYTHING, **place, "podSecurityContext": security, "image": image}
+    values = {**charts.EVERYTHING, **place, "podSecurityContext": security, "image": image}
     for pod in operator.render(values).pods():
         spec = pod["spec"]
         assert {key: spec[key] for key in place} == place

@@ -24,7 +24,7 @@ KUBERAY: charts.Json = {
     "fullnameOverride": "kuberay-operator",
     "componentOverride": "kuberay-operator",
     "replicas": 1,
-    "image": {"repository": "quay.io/kuberay/operator", "tag": "v1.7.0", "pullPolicy": "Always"},
+    "image": {"pullPolicy": "Always"},
     "imagePullSecrets": [],
     "nodeSelector": {},
     "affinity": {},
@@ -149,7 +149,9 @@ def at(path: str) -> Any:
 @pytest.mark.parametrize("path", sorted(closed(SCHEMA)), ids=".".join)
 def test_a_typo_is_named(path: tuple[str, ...]) -> None:
     (message,) = errors(changed((*path, "tpyo"), 1))
-    assert "'tpyo' was unexpected" in message
+    assert message.startswith(
+        ("Additional properties are not allowed ('tpyo'", "'tpyo' does not match")
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,6 +193,19 @@ def test_kuberay_s_values_are_taken(operator: charts.Helm) -> None:
     assert "--watch-namespace=n1,n2" in container["args"]
     assert "--use-kubernetes-proxy=false" in container["args"]
     assert rendered.one("ServiceMonitor")["metadata"]["namespace"] == "monitoring"
+
+
+@pytest.mark.parametrize(
+    "repository", ["quay.io/kuberay/operator", "mirror.example/kuberay/operator"]
+)
+def test_kuberay_s_image_is_refused(operator: charts.Helm, repository: str) -> None:
+    with pytest.raises(charts.Refused, match=f"{repository} is KubeRay's operator: name this"):
+        operator.render({"image": {"repository": repository, "tag": "v1.7.0"}})
+
+
+def test_a_tag_may_be_a_number(operator: charts.Helm) -> None:
+    for pod in operator.render({"image": {"tag": 20261231}}).pods():
+        assert pod["spec"]["containers"][0]["image"] == "ray-operator:20261231"
 
 
 def test_a_chart_around_this_one_may_add_its_own() -> None:
