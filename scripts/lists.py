@@ -8,9 +8,8 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import prometheus_client
-
-from ray_operator import cli, features, inventory
+from ray_operator import cli, features, inventory, workqueue
+from ray_operator import metrics as operator_metrics
 from ray_operator.api import crds, structural
 from scripts import reference
 
@@ -132,16 +131,17 @@ def _names(action: argparse.Action) -> list[str]:
 def metrics() -> str:
     """Return the document of all metrics."""
     own = [
-        (f"`{_name(each)}`", each.type, _cell(each.documentation))
-        for each in prometheus_client.REGISTRY.collect()
-        if not each.name.startswith(("python_", "process_"))
+        _metric(found, each)
+        for each in (*vars(operator_metrics).values(), workqueue.WorkQueue())
+        if hasattr(each, "collect")
+        for found in each.collect()
     ]
     told = [
-        (f"`{_name(each)}`", each.type, _cell(each.documentation))
+        _metric(found, found)
         for collector in (inventory.RayClusters, inventory.RayJobs, inventory.RayServices)
-        for each in collector(_NONE).collect()
+        for found in collector(_NONE).collect()
     ]
-    heads = ("Metric", "Type", "Meaning")
+    heads = ("Metric", "Type", "Labels", "Meaning")
     return _document(
         "Metrics",
         [
@@ -163,6 +163,13 @@ def metrics() -> str:
 
 
 _NONE: Callable[[], list[Any]] = list
+
+
+def _metric(found: Any, of: Any) -> tuple[str, str, str, str]:
+    """Return the row of a metric; `of` is who has the names of its labels."""
+    labels: Iterable[str] = getattr(of, "_labelnames", ()) or getattr(found, "_labelnames", ())
+    shown = ", ".join(f"`{each}`" for each in labels)
+    return f"`{_name(found)}`", found.type, shown, _cell(found.documentation)
 
 
 def _name(metric: Any) -> str:

@@ -148,10 +148,14 @@ class WorkQueue(registry.Collector):
         for key, since in list(self._working.items()):
             durations[_name(key)].append(now - since)
         total = core.GaugeMetricFamily(
-            "workqueue_unfinished_work_seconds", "Of the work in hand, summed.", labels=["name"]
+            "workqueue_unfinished_work_seconds",
+            "How long the passes that run have run, summed.",
+            labels=["name"],
         )
         longest = core.GaugeMetricFamily(
-            "workqueue_longest_running_processor_seconds", "Of the oldest.", labels=["name"]
+            "workqueue_longest_running_processor_seconds",
+            "How long the oldest pass that runs has run.",
+            labels=["name"],
         )
         for name, each in durations.items():
             total.add_metric([name], sum(each))

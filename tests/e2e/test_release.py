@@ -17,6 +17,22 @@ pytestmark = [pytest.mark.full, pytest.mark.first, pytest.mark.timeout(2400)]
 SAMPLES = Path(__file__).parents[2] / "samples"
 FT, JOB, SERVICE = "kept", "long", "rayservice-sample"
 FIVE_MINUTES = timedelta(minutes=5)
+CHANGED = {
+    "replicas": 2,
+    "podDisruptionBudget": {"maxUnavailable": 1},
+    "networkPolicy": {"enabled": True},
+    "crds": {"upgrade": True},
+    "annotations": {"a": "b"},
+    "configuration": {
+        "enabled": True,
+        "defaultPodLabels": {"release": "next"},
+        "defaultContainerEnvs": [{"name": "RELEASE", "value": "next"}],
+    },
+}
+"""Of the release that follows the first."""
+CRD = "rayclusters.ray.io"
+WITHOUT_COLUMNS = [{"op": "remove", "path": "/spec/versions/0/additionalPrinterColumns"}]
+"""As an older release's."""
 RESOURCES = (("rayjobs", JOB), ("rayservices", SERVICE), ("rayclusters", FT))
 
 
@@ -57,9 +73,14 @@ def test_a_release_from_install_to_uninstall(place: clusters.Cluster, namespace:
     before = lives(place, namespace)
     assert len(before) == 4, "three heads and a worker of the service"
 
-    changed = {"replicas": 2, "logging": {"stdoutEncoder": "console"}, "annotations": {"a": "b"}}
-    operator = operators.install(place, namespace=system, values=changed)
+    place.kubectl("patch", "crd", CRD, "--type=json", "-p", json.dumps(WITHOUT_COLUMNS))
+    operator = operators.install(place, namespace=system, values=CHANGED)
     operator.wait_ready(2)
+    columns = "jsonpath={.spec.versions[0].additionalPrinterColumns[*].name}"
+    assert "reason" in place.kubectl("get", "crd", CRD, "-o", columns).split()
+    accounts = place.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
+    assert f"{operators.NAME}-crds" not in accounts, "those of the hook are gone with it"
+    assert lives(place, namespace) == before, "other defaults are for other Pods"
     place.helm("rollback", operators.NAME, "1", "-n", system, "--wait")
     operator.wait_ready(1)
     assert revision(place, system) == (3, "deployed")
