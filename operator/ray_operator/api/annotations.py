@@ -1,4 +1,4 @@
-"""All annotations of ours, with what they mean.
+"""All annotations that the operator reads or writes, ours and KubeRay's, with what they mean.
 
 Owns: the table that the reference of the documentation is made of. Does not own: the keys
 (`names`), or when one is written.
@@ -10,7 +10,7 @@ from ray_operator import names
 
 
 class Annotation(NamedTuple):
-    """An annotation of ours; `on` is what carries it."""
+    """An annotation; `on` is what carries it."""
 
     key: str
     on: str
@@ -50,6 +50,61 @@ ANNOTATIONS = (
         is_for_users=True,
     ),
     Annotation(
+        names.OVERWRITE_COMMAND_ANNOTATION,
+        "RayCluster, Pod template",
+        "`true`: containers run the command of the template; `KUBERAY_GEN_RAY_START_CMD` has what"
+        " would have been run",
+        is_for_users=True,
+    ),
+    Annotation(
+        names.KEEP_HEAD_ANNOTATION,
+        "RayCluster",
+        "`true`: a head that is gone isn't made anew once the cluster has been ready",
+        is_for_users=True,
+    ),
+    Annotation(
+        names.FT_ENABLED_ANNOTATION,
+        "RayCluster",
+        "`true`: Ray's state is kept in Redis; `gcsFaultToleranceOptions` says it better",
+        is_for_users=True,
+    ),
+    Annotation(
+        names.FT_NAMESPACE_ANNOTATION,
+        "RayCluster",
+        "under which name Redis keeps it; else the UID",
+        is_for_users=True,
+    ),
+    Annotation(
+        names.CLEANUP_TIMEOUT_ANNOTATION,
+        "RayCluster",
+        "seconds that the deletion waits at most for Redis to be cleaned up; else 300",
+        is_for_users=True,
+    ),
+    Annotation(
+        names.IN_PLACE_RESIZE_ANNOTATION,
+        "RayCluster",
+        "how Ray's own autoscaler resizes Pods in place; keeps its sidecar",
+        is_for_users=True,
+    ),
+    Annotation(
+        names.SERVE_SERVICE_ANNOTATION,
+        "RayCluster",
+        "`true`: a Service for Ray Serve, without a RayService",
+        is_for_users=True,
+    ),
+    Annotation(
+        names.INGRESS_CLASS_ANNOTATION,
+        "RayCluster",
+        "the class of the head's Ingress, which has no such annotation itself",
+        is_for_users=True,
+    ),
+    Annotation(
+        names.INITIALIZING_TIMEOUT_ANNOTATION,
+        "RayService",
+        "how long nothing may serve at first, as `10m` or seconds, before the clusters are removed",
+        is_for_users=True,
+    ),
+    Annotation(
         names.HEAD_ANNOTATION,
         "RayJob",
         "the head that the attempt belongs to, where an older CRD has no `status.head`",
@@ -84,5 +139,23 @@ ANNOTATIONS = (
         names.CONTENT_HASH_ANNOTATION,
         "Service, Ingress, RayCluster, …",
         "of what it was made, as a whole",
+    ),
+    Annotation(names.VERSION_ANNOTATION, "head Pod, RayCluster of a RayService", "who made it"),
+    Annotation(
+        names.HASH_ANNOTATION, "Pod", "of which spec it was made, as far as `Recreate` looks at it"
+    ),
+    Annotation(
+        names.GOAL_HASH_ANNOTATION,
+        "RayCluster of a RayService",
+        "of which spec it was made, numbers of workers left out",
+    ),
+    Annotation(
+        names.GROUP_COUNT_ANNOTATION,
+        "RayCluster of a RayService",
+        "how many worker groups it was made with",
+    ),
+    Annotation(names.TICK_ANNOTATION, "RayJob of a RayCronJob", "the time that it was made for"),
+    Annotation(
+        names.DEFAULT_CONTAINER_ANNOTATION, "Pod", "which container `kubectl logs` and `exec` take"
     ),
 )

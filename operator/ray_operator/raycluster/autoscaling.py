@@ -18,7 +18,6 @@ from ray_operator.api.validation import autoscaling, groups
 VARIABLE = autoscaling.V2_SWITCH
 V2_SINCE = (2, 48, 0)
 """From here on Ray chooses its autoscaler v2 by itself under an operator."""
-IN_PLACE_RESIZE_ANNOTATION = "ray.io/ippr"
 TLS_VARIABLE = "RAY_USE_TLS"
 DISREGARDED = "AutoscalerOptionsDisregarded"
 CONTAINER = "autoscaler"
@@ -94,12 +93,13 @@ def mode(cluster: api.RayCluster, options: settings.Settings) -> Mode:
 def needs_sidecar(cluster: api.RayCluster, options: settings.Settings) -> str:
     """Say what only a container beside the head can do; empty when there is nothing."""
     given = cluster.spec.autoscaler_options or api_options.AutoscalerOptions()
+    resize = names.IN_PLACE_RESIZE_ANNOTATION
     reasons = {
         "autoscalerOptions.image": given.image,
         "autoscalerOptions.command": given.command,
         "autoscalerOptions.args": given.args,
         "autoscalerOptions.version v1": given.version == "v1",
-        IN_PLACE_RESIZE_ANNOTATION: IN_PLACE_RESIZE_ANNOTATION in cluster.metadata.annotations,
+        resize: resize in cluster.metadata.annotations,
         # Nothing but HTTP goes through the API server, and only the Pods have Ray's certificates.
         "--use-kubernetes-proxy": options.use_kubernetes_proxy,
         TLS_VARIABLE: _has_tls(cluster.spec),

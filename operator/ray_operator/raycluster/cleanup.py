@@ -14,7 +14,6 @@ from ray_operator.raycluster import containers, desired, fault_tolerance, metada
 from ray_operator.raycluster import observed as seen
 
 FINALIZER = "ray.io/gcs-ft-redis-cleanup-finalizer"
-TIMEOUT_ANNOTATION = "ray.io/gcs-ft-deletion-timeout"
 TIMEOUT = timedelta(seconds=300)
 JOB_SECONDS = 300
 NODE_TYPE = "redis-cleanup"
@@ -120,7 +119,7 @@ def _remove(
 
 
 def _timeout(cluster: api.RayCluster) -> timedelta:
-    text = cluster.metadata.annotations.get(TIMEOUT_ANNOTATION, "")
+    text = cluster.metadata.annotations.get(names.CLEANUP_TIMEOUT_ANNOTATION, "")
     is_number = text.isascii() and text.isdigit() and len(text) < 10  # more overflows dates
     seconds = int(text) if is_number else 0
     return timedelta(seconds=seconds) if seconds else TIMEOUT

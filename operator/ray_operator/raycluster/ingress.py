@@ -11,8 +11,10 @@ from ray_operator.api import options
 from ray_operator.api import raycluster as api
 from ray_operator.raycluster import metadata, rayparams, services
 
-CLASS_ANNOTATION = "kubernetes.io/ingress.class"
-_NOT_COPIED = ("kubectl.kubernetes.io/", "ray.io/", "ray-operator.io/", CLASS_ANNOTATION)
+_NOT_COPIED = (
+    *("kubectl.kubernetes.io/", "ray.io/", "ray-operator.io/"),
+    names.INGRESS_CLASS_ANNOTATION,
+)
 
 
 def ingress(cluster: api.RayCluster) -> dict[str, Any] | None:
@@ -33,7 +35,7 @@ def ingress(cluster: api.RayCluster) -> dict[str, Any] | None:
         "backend": backend,
     }
     rule = {**({"host": given.host} if given.host else {}), "http": {"paths": [path]}}
-    class_name = cluster.metadata.annotations.get(CLASS_ANNOTATION)
+    class_name = cluster.metadata.annotations.get(names.INGRESS_CLASS_ANNOTATION)
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",

@@ -254,7 +254,7 @@ def test_the_ingress_shows_the_dashboard() -> None:
         headGroupSpec=head(enableIngress=True, ingressOptions=options),
         metadata={
             "annotations": {
-                ingress.CLASS_ANNOTATION: "nginx",
+                names.INGRESS_CLASS_ANNOTATION: "nginx",
                 "example.com/timeout": "5",
                 "kubectl.kubernetes.io/last-applied-configuration": "{}",
                 "ray.io/ft-enabled": "false",

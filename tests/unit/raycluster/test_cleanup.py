@@ -87,7 +87,7 @@ def test_the_head_goes_first_and_only_then_the_job_comes() -> None:
     ("annotation", "seconds"), [("5", 5), ("0", 300), ("soon", 300), ("", 300), ("9" * 12, 300)]
 )
 def test_a_cluster_is_let_go_in_bounded_time(annotation: str, seconds: int) -> None:
-    metadata = {"annotations": {cleanup.TIMEOUT_ANNOTATION: annotation}}
+    metadata = {"annotations": {names.CLEANUP_TIMEOUT_ANNOTATION: annotation}}
     late = decide(
         cluster(deleted_for=timedelta(seconds=seconds), metadata=metadata), builders.pod()
     )
