@@ -70,7 +70,7 @@ class _Case:
             async with watching.connected(self._plane) as client:
                 creation = _create(client, self._count)
                 made = await self._measured("create", port, process.pid, creation)
-                await asyncio.sleep(20)  # until the last event is sent
+                await _quiet(port)
                 await self._measured("at rest", port, process.pid, asyncio.sleep(rest_seconds))
         with self._operator() as (process, port):
             await self._restarted(port, process.pid)
@@ -203,6 +203,14 @@ async def _create(client: kube.Kube, count: int) -> None:
             client.create(records.RAYCLUSTERS, watching.NAMESPACE, _cluster(name)) for name in names
         )
         await seen(lambda there: all(watching.is_in(there, name, "ready") for name in names))
+
+
+async def _quiet(port: int) -> None:
+    """Wait until nothing was written for a while: statuses that are no news come last."""
+    before, now = -1.0, operators.writes(port)
+    while before != now:
+        await asyncio.sleep(20)
+        before, now = now, operators.writes(port)
 
 
 def _cluster(name: str, *, workers: int = WORKERS) -> dict[str, Any]:
