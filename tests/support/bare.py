@@ -37,7 +37,7 @@ def clear(cluster: clusters.Cluster) -> None:
         _delete(cluster, f"{kind}.{GROUP}", "--all", "--all-namespaces", "--timeout=120s")
     _release(cluster)
     for release in json.loads(cluster.helm("list", "--all-namespaces", "--all", "-o", "json")):
-        if release["chart"].startswith(CHARTS):
+        if release["chart"].startswith(CHARTS) or release["namespace"] in NAMESPACES:
             where = (release["name"], "-n", release["namespace"], "--wait")
             cluster.run("helm", "uninstall", *where, within=FIVE_MINUTES)
     for each in ("default", "base", "cluster-scope-resources"):
