@@ -236,6 +236,25 @@ async def test_news_of_a_status_are_told_when_it_was_written() -> None:
     assert server.asked == ["status", "Event"]
 
 
+async def test_passes_that_write_nothing_let_others_in_between() -> None:
+    made, queue = reconciler(Api(), actions.Plan())
+    for number in range(100):
+        key = KEY._replace(name=f"demo-{number}")
+        made._store.put(key, body(1, {"failures": 0}))
+        queue.add(key)
+    waiting: list[int] = []
+
+    async def look() -> None:
+        while not waiting or waiting[-1]:
+            waiting.append(len(queue._waiting))
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    await passes(made, within=0.3)
+    await looking
+    assert len(waiting) > 100
+
+
 async def test_refused_creates_back_off_by_the_pass_and_their_event_is_told_once() -> None:
     server = Api()
     server.refusal = errors.Forbidden("exceeded quota")
