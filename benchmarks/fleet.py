@@ -29,6 +29,8 @@ from tests.support.rulebook import example
 
 WORKERS = 3
 LARGE = 1000
+CALM_SECONDS = 30.0
+"""After a deletion, whose remains the controllers still clear up."""
 _KINDS = {"Pod": records.PODS, "Service": records.SERVICES}
 
 
@@ -65,6 +67,7 @@ class _Case:
                 await self._measured("create, cold", port, process.pid, creation, clusters=first)
                 template = await _children(client, "many-0")
                 await watching.delete_all(client)
+        await asyncio.sleep(CALM_SECONDS)
         with self._operator() as (process, port):
             operators.wait_up(port)
             async with watching.connected(self._plane) as client:
@@ -78,6 +81,7 @@ class _Case:
                 await self._measured("delete", port, process.pid, watching.delete_all(client))
                 if self._count <= LARGE:
                     await self._large(client, port, process.pid)
+        await asyncio.sleep(CALM_SECONDS)
         async with watching.connected(self._plane) as client:
             floor = await self._floor(client, template)
         _print("floor", self._count, {"seconds": round(floor, 2), "times": round(made / floor, 2)})
