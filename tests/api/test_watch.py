@@ -108,17 +108,18 @@ def test_refused_creates_are_tried_again_ever_more_rarely(
 
 
 def test_a_start_lists_our_kinds_once_for_the_truth_and_once_for_the_watch(
-    api: clusters.Cluster, tmp_path: Path
+    bare: clusters.Cluster, tmp_path: Path
 ) -> None:
     def lists() -> int:
-        lines = api.kubectl("get", "--raw", "/metrics").splitlines()
+        lines = bare.kubectl("get", "--raw", "/metrics").splitlines()
         wanted = ("apiserver_request_total{", 'resource="rayclusters"', 'verb="LIST"')
         ours = (line for line in lines if all(part in line for part in wanted))
         return sum(int(line.split()[-1]) for line in ours)
 
-    api.kubectl("get", "rayclusters,rayjobs,rayservices,raycronjobs")  # else the first may fail
+    install(bare)
+    bare.kubectl("get", "rayclusters,rayjobs,rayservices,raycronjobs")  # else the first may fail
     before = lists()
     # It leads at once; had it waited for long, it would have to look again.
-    with operators.running(api, tmp_path / "operator.log", "--ignore-other-operators") as port:
+    with operators.running(bare, tmp_path / "operator.log", "--ignore-other-operators") as port:
         operators.wait_up(port)
     assert lists() - before == 2

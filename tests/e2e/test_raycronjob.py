@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.e2e.conftest import SharedRayCluster
 from tests.support import cluster as clusters
-from tests.support import kills, operators, ray, rayjobs
+from tests.support import kills, operators, ray, rayjobs, samples
 
 pytestmark = pytest.mark.full
 GATE = {"featureGates": [{"name": "RayCronJob", "enabled": True}]}
@@ -63,6 +65,19 @@ def wait_status(cluster: clusters.Cluster, namespace: str, job: clusters.Json) -
 
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize("sample", samples.runnable("ray-cronjob"), ids=lambda path: path.name)
+def test_a_sample_runs_at_its_time(
+    operator: operators.Operator, namespace: str, sample: Path
+) -> None:
+    """Every minute here, whatever its own time is."""
+    cluster, manifest = operator.cluster, yaml.safe_load(sample.read_text())
+    manifest["spec"] |= {"schedule": "*/1 * * * *", "concurrencyPolicy": "Forbid"}
+    cluster.apply(manifest, namespace)
+    name = manifest["metadata"]["name"]
+    (first, *_) = wait_runs(cluster, namespace, name, 1)
+    wait_status(cluster, namespace, first)
 
 
 def test_one_run_a_tick_though_the_operator_goes_away(

@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from localcluster import topology
-
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 CLUSTER_SCOPED = {
@@ -99,7 +97,6 @@ class Helm:
     ) -> Rendered:
         """Render the chart; raise Refused when Helm doesn't."""
         where = (release, str(self.chart), "--namespace", namespace)
-        flags = (f"--kube-version={topology.KUBERNETES_VERSION}", *flags)
         text = self.run("template", *where, "-f", "-", *flags, stdin=json.dumps(values or {}))
         return Rendered(each for each in yaml.load_all(text, yaml.CSafeLoader) if each)
 
