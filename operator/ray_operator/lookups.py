@@ -24,11 +24,8 @@ GROUPS = "/apis"
 OPENSHIFT = frozenset({"route.openshift.io", "security.openshift.io", "config.openshift.io"})
 RETRY = timedelta(seconds=5)
 SINCE = {
-    (
-        1,
-        30,
-    ): "the API server refuses our CRDs, whose rules need it; with KubeRay's, what breaks a rule"
-    " is accepted, and told by the condition of the resource",
+    (1, 30): "the API server refuses our CRDs, whose rules need it; with KubeRay's, what breaks"
+    " a rule is accepted, and told by the condition of the resource",
     (1, 28): "the chart's admission webhook can't be restricted to what it is for: leave it off",
 }
 """What needs a newer Kubernetes."""
