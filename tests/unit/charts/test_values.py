@@ -149,9 +149,8 @@ def at(path: str) -> Any:
 @pytest.mark.parametrize("path", sorted(closed(SCHEMA)), ids=".".join)
 def test_a_typo_is_named(path: tuple[str, ...]) -> None:
     (message,) = errors(changed((*path, "tpyo"), 1))
-    assert message.startswith(
-        ("Additional properties are not allowed ('tpyo'", "'tpyo' does not match")
-    )
+    said = "'tpyo' was unexpected" if path else "'tpyo' does not match any of the regexes: '^x-'"
+    assert said in message
 
 
 @pytest.mark.parametrize(
