@@ -15,8 +15,8 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,22 +59,17 @@ class _Case:
             await self._run(rest_seconds)
 
     async def _run(self, rest_seconds: float) -> None:
-        with self._operator() as (process, port):
-            operators.wait_up(port)
-            async with watching.connected(self._plane) as client:
-                first = min(self._count, LARGE)
-                creation = _create(client, first)
-                await self._measured("create, cold", port, process.pid, creation, clusters=first)
-                template = await _children(client, "many-0")
-                await watching.delete_all(client)
+        async with self._fresh() as (client, port, pid):
+            first = min(self._count, LARGE)
+            creation = _create(client, first)
+            await self._measured("create, cold", port, pid, creation, clusters=first)
+            template = await _children(client, "many-0")
+            await watching.delete_all(client)
         await asyncio.sleep(CALM_SECONDS)
-        with self._operator() as (process, port):
-            operators.wait_up(port)
-            async with watching.connected(self._plane) as client:
-                creation = _create(client, self._count)
-                made = await self._measured("create", port, process.pid, creation)
-                await _quiet(port)
-                await self._measured("at rest", port, process.pid, asyncio.sleep(rest_seconds))
+        async with self._fresh() as (client, port, pid):
+            made = await self._measured("create", port, pid, _create(client, self._count))
+            await _quiet(port)
+            await self._measured("at rest", port, pid, asyncio.sleep(rest_seconds))
         with self._operator() as (process, port):
             await self._restarted(port, process.pid)
             async with watching.connected(self._plane) as client:
@@ -85,6 +80,14 @@ class _Case:
         async with watching.connected(self._plane) as client:
             floor = await self._floor(client, template)
         _print("floor", self._count, {"seconds": round(floor, 2), "times": round(made / floor, 2)})
+
+    @asynccontextmanager
+    async def _fresh(self) -> AsyncIterator[tuple[kube.Kube, int, int]]:
+        """Start an operator; yield a client, the port of its metrics and its pid."""
+        with self._operator() as (process, port):
+            operators.wait_up(port)
+            async with watching.connected(self._plane) as client:
+                yield client, port, process.pid
 
     def _operator(self) -> AbstractContextManager[tuple[subprocess.Popen[bytes], int]]:
         return operators.launched(self._plane.operator, self._log, python=environment.PYTHON)
