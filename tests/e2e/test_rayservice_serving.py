@@ -1,5 +1,6 @@
 """RayServices that lose Pods, on every sort of cluster and Ray version, on real Ray."""
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -146,6 +147,31 @@ def test_on_both_versions_with_tokens(
     config = serve.cluster_config("2", image=image, workers=1, **tokens)
     serve.change(cluster, namespace, rayClusterConfig=config)
     assert serve.wait_serving(cluster, namespace) != old
+    assert serve.answers(cluster, namespace) == "b/2"
+
+
+def test_behind_haproxy(cluster: clusters.Cluster, namespace: str) -> None:
+    """What samples for many requests a second turn on; only the newest Ray has it."""
+    cluster.apply(serve.code(), namespace)
+    made = functools.partial(
+        serve.cluster_config, image=NEW_RAY, env={"RAY_SERVE_ENABLE_HA_PROXY": "1"}
+    )
+    cluster.apply(serve.ray_service(rayClusterConfig=made()), namespace)
+    old = serve.wait_serving(cluster, namespace)
+    head = ray.head(cluster, namespace, old)
+    where = ("-n", namespace, "exec", head, "-c", "ray-head", "--")
+    assert "haproxy" in cluster.kubectl(*where, "ps", "-eo", "comm")
+    service = f"{serve.NAME}-serve-svc"
+    assert len(serve.endpoints(cluster, namespace, service)) == 2
+    with serve.load(cluster, namespace, URL) as load:
+        load.wait(10)
+        serve.change(cluster, namespace, serveConfigV2=serve.config("b"))
+        assert serve.wait_serving(cluster, namespace) == old
+        serve.change(cluster, namespace, rayClusterConfig=made("2"))
+        assert serve.wait_serving(cluster, namespace) != old
+        answers = load.wait(20)
+    print(serve.summary(answers))
+    assert serve.summary(answers)["failed"] == 0
     assert serve.answers(cluster, namespace) == "b/2"
 
 

@@ -1,6 +1,8 @@
 """Every sample of a RayCluster comes up as it is; those that need more are accepted at least."""
 
+import json
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,34 @@ def test_a_sample_that_needs_more_is_accepted(
     assert operator.pods()
     flags = ("--validate=strict", "--dry-run=server", "-f", str(sample))
     assert "created" in cluster.kubectl("-n", namespace, "apply", *flags)
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("operator")
+def test_a_dashboard_that_reads_kubernetes_events_knows_ours(
+    cluster: clusters.Cluster, namespace: str
+) -> None:
+    """What the sample turns on: all of the cluster's, and those of Pods from its start on."""
+    cluster.apply(samples.FOLDER / "ray-cluster.platform-events.yaml", namespace)
+    name = "raycluster-platform-events"
+    ray.wait_ready(cluster, namespace, name, workers=1)
+    program = "curl -s localhost:8265/api/v0/platform_events"
+    head = ray.head(cluster, namespace, name)
+    where = ("-n", namespace, "exec", head, "-c", "ray-head", "--", *program.split())
+
+    def told() -> set[tuple[str, str, str]]:
+        found = json.loads(cluster.kubectl(*where))["data"]["events"]
+        events = [each["platformEvent"] for each in found]
+        return {
+            (each["source"]["component"], each["objectKind"], each["reason"]) for each in events
+        }
+
+    (worker,) = ray.pods(cluster, namespace, name, node_type="worker")
+    cluster.kubectl("-n", namespace, "delete", "pod", worker["metadata"]["name"], "--wait=false")
+    wanted = {("raycluster-controller", "RayCluster", "Created"), ("kubelet", "Pod", "Started")}
+    cluster.wait(
+        lambda: told() >= wanted,
+        within=timedelta(minutes=1),
+        what="events of the operator and the kubelet in the dashboard",
+        namespace=namespace,
+    )

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[2] / "samples"
-ALL = sorted(FOLDER.glob("*.yaml"))
+ALL = sorted(FOLDER.rglob("*.yaml"))
 _NEEDS = re.compile(r"^# Needs: (.+)\.$", re.MULTILINE)
 
 

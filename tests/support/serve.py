@@ -71,13 +71,21 @@ def cluster_config(
     workers: int = 1,
     image: str = ray.IMAGE,
     cpu: str = "100m",
+    env: Mapping[str, str] | None = None,
     **fields: Any,
 ) -> clusters.Json:
     """Return a `rayClusterConfig` whose Pods know a version; another one needs a new cluster.
 
-    Where CPUs are short, each Pod's share of them is as it asks for `cpu`.
+    All Ray containers get `env` too. Where CPUs are short, each Pod's share of them is as it asks
+    for `cpu`.
     """
     spec: clusters.Json = ray.ray_cluster(workers=workers)["spec"]
+    variables = {
+        "PYTHONPATH": "/code",
+        "CLUSTER_VERSION": version,
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        **(env or {}),
+    }
     if not workers:
         spec["workerGroupSpecs"] = []
     for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
@@ -88,9 +96,7 @@ def cluster_config(
         container["resources"] = {**ray.RESOURCES, "requests": requests}
         container["env"] = [
             *container["env"],
-            {"name": "PYTHONPATH", "value": "/code"},
-            {"name": "CLUSTER_VERSION", "value": version},
-            {"name": "RAY_SERVE_THROUGHPUT_OPTIMIZED", "value": "1"},
+            *({"name": key, "value": value} for key, value in variables.items()),
         ]
         container["volumeMounts"] = [{"name": "code", "mountPath": "/code"}]
         pod["volumes"] = [{"name": "code", "configMap": {"name": CODE}}]
