@@ -9,8 +9,6 @@ from tests.support import apiserver
 from tests.support import cluster as clusters
 from tests.support import programs as built_programs
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="session")
 def programs() -> Path:
@@ -23,7 +21,6 @@ def api(programs: Path) -> Iterator[clusters.Cluster]:
     """Run an API server to which the CRDs were applied as users do it: twice, client-side."""
     with apiserver.running(programs) as server:
         for said in ("created", "unchanged"):
-            told = server.kubectl("apply", "-f", str(ROOT / "crds"))
-            assert told.count(said) == len(list((ROOT / "crds").glob("*.yaml")))
-        server.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+            told = apiserver.install_crds(server)
+            assert told.count(said) == len(list(apiserver.CRDS.glob("*.yaml")))
         yield server

@@ -104,8 +104,7 @@ def story(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     environment = {**os.environ, "RAYCLUSTER_DEFAULT_REQUEUE_SECONDS_ENV": "3"}
     logs = tmp_path_factory.mktemp("operator")
     with apiserver.running(programs) as api:
-        api.kubectl("apply", "-f", str(TESTS.parent / "crds"))
-        api.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        apiserver.install_crds(api)
         adopted = {}
         for name, path in FILES.items():
             namespace = f"adoption-{name.replace('.', '-')}"

@@ -96,8 +96,7 @@ def story(
         "RAYCLUSTER_DEFAULT_REQUEUE_SECONDS_ENV": str(int(ROUNDS.total_seconds())),
     }
     with apiserver.running(programs) as api:
-        api.kubectl("apply", "-f", str(TESTS.parent / "crds"))
-        api.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        apiserver.install_crds(api)
         taken = {}
         for case in CASES:
             namespace = f"adoption-{case.replace(' ', '-')}"

@@ -26,7 +26,7 @@ def api(programs: Path) -> Iterator[clusters.Cluster]:
     """Run an API server with KubeRay's release in the namespace `kuberay`."""
     with apiserver.running(programs) as server:
         server.helm("install", RELEASE, str(KUBERAYS), "--namespace=kuberay", "--create-namespace")
-        server.kubectl("apply", "-f", str(charts.ROOT / "crds"))
+        apiserver.install_crds(server)
         yield server
 
 

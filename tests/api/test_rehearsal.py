@@ -9,8 +9,7 @@ from tests.support.rulebook import example
 
 def test_what_would_be_made_is_told_and_not_made(programs: Path) -> None:
     with apiserver.running(programs) as api:
-        api.kubectl("apply", "-f", str(Path(__file__).parents[2] / "crds"))
-        api.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        apiserver.install_crds(api)
         group = {**example.CLUSTER["workerGroupSpecs"][0], "replicas": 1}
         api.apply(
             example.manifest("RayCluster", {"spec/workerGroupSpecs": [group]}, name="demo"),

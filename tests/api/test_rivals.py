@@ -31,8 +31,7 @@ OWN = "ray-ours"
 def shared(programs: Path) -> Iterator[clusters.Cluster]:
     """An API server of these tests' own: a rival would stop the operators of all others."""
     with apiserver.running(programs) as server:
-        server.kubectl("apply", "-f", str(generate.ROOT / "crds"))
-        server.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        apiserver.install_crds(server)
         for name in ("kuberay", OWN, "team"):
             server.kubectl("create", "namespace", name)
         yield server

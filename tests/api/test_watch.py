@@ -12,7 +12,6 @@ from tests.support import apiserver
 from tests.support import cluster as clusters
 from tests.support.rulebook import example
 
-ROOT = Path(__file__).parents[2]
 SOON = timedelta(seconds=40)
 """Far below the resync, which would find anything."""
 
@@ -35,11 +34,6 @@ def wait_pods(api: clusters.Cluster, name: str, log: Path) -> None:
         print(log.read_text()[-5000:])
 
 
-def install(api: clusters.Cluster) -> None:
-    api.kubectl("apply", "-f", str(ROOT / "crds"))
-    api.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-
-
 def test_crds_may_come_late_and_be_replaced(bare: clusters.Cluster, tmp_path: Path) -> None:
     log = tmp_path / "operator.log"
     with operators.running(bare, log) as port:
@@ -49,11 +43,11 @@ def test_crds_may_come_late_and_be_replaced(bare: clusters.Cluster, tmp_path: Pa
             what="the operator waiting for CRDs",
             namespace="default",
         )
-        install(bare)
+        apiserver.install_crds(bare)
         bare.apply(example.manifest("RayCluster", {}, name="first"), "default")
         wait_pods(bare, "first", log)
         bare.kubectl("delete", "crd", "--all", "--timeout=60s")
-        install(bare)
+        apiserver.install_crds(bare)
         bare.apply(example.manifest("RayCluster", {}, name="second"), "default")
         wait_pods(bare, "second", log)
         assert operators.counted(port, "controller_runtime_reconcile_total") > 0
@@ -116,7 +110,7 @@ def test_a_start_lists_our_kinds_once_for_the_truth_and_once_for_the_watch(
         ours = (line for line in lines if all(part in line for part in wanted))
         return sum(int(line.split()[-1]) for line in ours)
 
-    install(bare)
+    apiserver.install_crds(bare)
     bare.kubectl("get", "rayclusters,rayjobs,rayservices,raycronjobs")  # else the first may fail
     before = lists()
     # It leads at once; had it waited for long, it would have to look again.

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import conftest
+from tests.support import apiserver, operators, ray, rayjobs, redis, serve
 from tests.support import cluster as clusters
-from tests.support import operators, ray, rayjobs, redis, serve
 
 pytestmark = [pytest.mark.full, pytest.mark.first, pytest.mark.timeout(2400)]
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -31,8 +31,6 @@ CHANGED = {
 }
 """Of the release that follows the first."""
 CRD = "rayclusters.ray.io"
-WITHOUT_COLUMNS = [{"op": "remove", "path": "/spec/versions/0/additionalPrinterColumns"}]
-"""As an older release's."""
 RESOURCES = (("rayjobs", JOB), ("rayservices", SERVICE), ("rayclusters", FT))
 
 
@@ -58,6 +56,20 @@ def start(cluster: clusters.Cluster, namespace: str) -> None:
     serve.wait_condition(cluster, namespace, "Ready", name=SERVICE)
 
 
+def make_older(cluster: clusters.Cluster) -> None:
+    """Take the columns from a CRD, as an older release's hasn't them."""
+    patch = [{"op": "remove", "path": "/spec/versions/0/additionalPrinterColumns"}]
+    cluster.kubectl("patch", "crd", CRD, "--type=json", "-p", json.dumps(patch))
+
+
+def assert_is_up_to_date(cluster: clusters.Cluster) -> None:
+    """Check that the columns are back, and the hook's rights gone with it."""
+    columns = "jsonpath={.spec.versions[0].additionalPrinterColumns[*].name}"
+    assert "reason" in cluster.kubectl("get", "crd", CRD, "-o", columns).split()
+    accounts = cluster.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
+    assert f"{operators.NAME}-crds" not in accounts
+
+
 def revision(cluster: clusters.Cluster, namespace: str) -> tuple[int, str]:
     """Return the revision of the release and what became of it."""
     told = cluster.helm("status", operators.NAME, "-n", namespace, "-o", "json")
@@ -67,19 +79,19 @@ def revision(cluster: clusters.Cluster, namespace: str) -> tuple[int, str]:
 
 def test_a_release_from_install_to_uninstall(place: clusters.Cluster, namespace: str) -> None:
     system = conftest.OPERATOR_NAMESPACE
-    operator = operators.install(place, namespace=system)
+    apiserver.install_crds(place)
+    make_older(place)
+    operator = operators.install(place, namespace=system, values={"crds": {"install": True}})
+    assert_is_up_to_date(place)
     assert "Phase:          Succeeded" in place.helm("test", operators.NAME, "-n", system)
     start(place, namespace)
     before = lives(place, namespace)
     assert len(before) == 4, "three heads and a worker of the service"
 
-    place.kubectl("patch", "crd", CRD, "--type=json", "-p", json.dumps(WITHOUT_COLUMNS))
+    make_older(place)
     operator = operators.install(place, namespace=system, values=CHANGED)
     operator.wait_ready(2)
-    columns = "jsonpath={.spec.versions[0].additionalPrinterColumns[*].name}"
-    assert "reason" in place.kubectl("get", "crd", CRD, "-o", columns).split()
-    accounts = place.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
-    assert f"{operators.NAME}-crds" not in accounts, "those of the hook are gone with it"
+    assert_is_up_to_date(place)
     assert lives(place, namespace) == before, "other defaults are for other Pods"
     place.helm("rollback", operators.NAME, "1", "-n", system, "--wait")
     operator.wait_ready(1)

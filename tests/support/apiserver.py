@@ -22,6 +22,7 @@ from localcluster import pki
 from tests.support import cluster as clusters
 
 START = timedelta(minutes=2)
+CRDS = Path(__file__).parents[2] / "crds"
 
 
 @contextmanager
@@ -70,6 +71,13 @@ def running(programs: Path, *flags: str, tokens: Iterable[str] = ()) -> Iterator
         kubeconfig.write_text(_kubeconfig(secure, token, folder / "certificates/apiserver.crt"))
         _wait_ready(server, kubeconfig, programs, folder / "kube-apiserver.log")
         yield clusters.Cluster(kubeconfig, programs=programs)
+
+
+def install_crds(server: clusters.Cluster) -> str:
+    """Apply our CRDs as users do it, client-side; return what kubectl said once all are served."""
+    said = server.kubectl("apply", "-f", str(CRDS))
+    server.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    return said
 
 
 def start(stack: ExitStack, log: Path, *command: str) -> subprocess.Popen[bytes]:

@@ -89,11 +89,13 @@ def install(
 ) -> Operator:
     """Install the chart, or upgrade to it, restart the Pods, and wait until they are ready.
 
-    `values` come on top of those that are in force `always`.
+    `values` come on top of those that are in force `always`. Values for `crds` leave the CRDs to
+    the chart.
     """
     chosen = {**_image(), **_always, **(values or {})}
     arguments = [f"--set-json={name}={json.dumps(value)}" for name, value in chosen.items()]
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
+    if "crds" not in chosen:
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
     where = ("-n", namespace)
     options = ("--create-namespace", "--reset-values")
     cluster.helm("upgrade", "--install", NAME, str(CHART), *where, *options, *arguments)
