@@ -33,12 +33,8 @@ class _LeaseSpec(msgspec.Struct, rename="camel"):
     lease_transitions: int | None = None
 
 
-class _LeaseMetadata(msgspec.Struct, rename="camel"):
-    resource_version: str
-
-
 class _Lease(msgspec.Struct):
-    metadata: _LeaseMetadata
+    metadata: dict[str, Any]
     spec: _LeaseSpec = msgspec.field(default_factory=_LeaseSpec)
 
 
@@ -56,6 +52,7 @@ class Leader:
         self._identity = identity
         self._renewed_at: float | None = None
         self._seen: tuple[str, float] = ("", 0.0)
+        self._written: _Lease | None = None
 
     def may_write(self) -> bool:
         """Tell whether the lease is young enough to write under it."""
@@ -109,35 +106,53 @@ class Leader:
         return held
 
     async def _hold(self) -> bool:
+        if await self._renew():
+            return True
         data = await self._client.get(records.LEASES, self._namespace, names.LEASE)
         now = _micro_time()
         if data is None:
             spec = _LeaseSpec(self._identity, LEASE_DURATION_SECONDS, now, now, 0)
-            await self._client.create(records.LEASES, self._namespace, self._manifest(spec, ""))
+            lease = _Lease({"name": names.LEASE, "namespace": self._namespace}, spec)
+            self._keep(await self._client.create(records.LEASES, self._namespace, _manifest(lease)))
             return True
         lease = msgspec.json.decode(data, type=_Lease)
         mine = lease.spec.holder_identity == self._identity
         if not mine and not self._has_expired(lease):
             self._renewed_at = None
             return False
-        spec = _LeaseSpec(
-            self._identity,
-            LEASE_DURATION_SECONDS,
-            lease.spec.acquire_time if mine else now,
-            now,
-            (lease.spec.lease_transitions or 0) + (0 if mine else 1),
-        )
-        manifest = self._manifest(spec, lease.metadata.resource_version)
-        await self._client.replace(records.LEASES, self._namespace, manifest)
+        if not mine:
+            lease.spec.acquire_time = now
+            lease.spec.lease_transitions = (lease.spec.lease_transitions or 0) + 1
+        await self._write(lease)
         return True
+
+    async def _renew(self) -> bool:
+        """Write the lease as it was last written, if nobody has written it since."""
+        last, self._written = self._written, None
+        if last is None:
+            return False
+        try:
+            await self._write(last)
+        except (errors.Conflict, errors.NotFound):
+            return False
+        return True
+
+    async def _write(self, lease: _Lease) -> None:
+        lease.spec.holder_identity = self._identity
+        lease.spec.lease_duration_seconds = LEASE_DURATION_SECONDS
+        lease.spec.renew_time = _micro_time()
+        self._keep(await self._client.replace(records.LEASES, self._namespace, _manifest(lease)))
+
+    def _keep(self, data: bytes) -> None:
+        self._written = msgspec.json.decode(data, type=_Lease)
 
     def _has_expired(self, lease: _Lease) -> bool:
         """Judge by our own clock: the lease did not change for its whole duration."""
         if not lease.spec.holder_identity:
             return True
         version, since = self._seen
-        if version != lease.metadata.resource_version:
-            self._seen = (lease.metadata.resource_version, time.monotonic())
+        if version != lease.metadata["resourceVersion"]:
+            self._seen = (lease.metadata["resourceVersion"], time.monotonic())
             return False
         duration = lease.spec.lease_duration_seconds or LEASE_DURATION_SECONDS
         return time.monotonic() - since > duration
@@ -156,21 +171,18 @@ class Leader:
             if lease.spec.holder_identity == self._identity:
                 lease.spec.holder_identity = ""
                 lease.spec.lease_duration_seconds = 1
-                manifest = self._manifest(lease.spec, lease.metadata.resource_version)
-                await self._client.replace(records.LEASES, self._namespace, manifest)
+                await self._client.replace(records.LEASES, self._namespace, _manifest(lease))
         except errors.KubeError as error:
             _log.warning("lease %s not released: %s", names.LEASE, error)
 
-    def _manifest(self, spec: _LeaseSpec, resource_version: str) -> dict[str, Any]:
-        metadata = {"name": names.LEASE, "namespace": self._namespace}
-        if resource_version:
-            metadata["resourceVersion"] = resource_version
-        return {
-            "apiVersion": records.LEASES.api_version,
-            "kind": records.LEASES.kind,
-            "metadata": metadata,
-            "spec": msgspec.to_builtins(spec),
-        }
+
+def _manifest(lease: _Lease) -> dict[str, Any]:
+    return {
+        "apiVersion": records.LEASES.api_version,
+        "kind": records.LEASES.kind,
+        "metadata": lease.metadata,
+        "spec": msgspec.to_builtins(lease.spec),
+    }
 
 
 def _micro_time() -> str:

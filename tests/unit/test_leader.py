@@ -30,6 +30,7 @@ class Server(kube.Kube):
         del kind, namespace
         self.lease = msgspec.to_builtins(manifest)
         self.lease["metadata"]["resourceVersion"] = "1"
+        return json.dumps(self.lease).encode()
 
 
 async def lead() -> None:
