@@ -4,19 +4,21 @@ Each begins and ends without operator and CRDs, so they run before other tests s
 """
 
 import contextlib
+import itertools
 import random
 import re
 import shutil
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import test_adoption
-from tests.support import adoption, bare, journeys, ray
+from tests.support import adoption, apiserver, bare, journeys, operators, ray
+from tests.support import audit as audits
 from tests.support import cluster as clusters
 
 pytestmark = [pytest.mark.full, pytest.mark.first, pytest.mark.timeout(5400)]
@@ -24,6 +26,8 @@ JOURNEYS = journeys.read()
 RAY = re.compile(r"samples/ray-|charts/ray-cluster")
 KILLS_SECONDS = (8.0, 40.0)
 """How long an operator may live, at least and at most."""
+REMOVAL = re.compile(r"^(kubectl delete -k|helm uninstall kuberay-operator)\b", re.MULTILINE)
+"""Of the operator itself."""
 KUBERAY = Path(__file__).parents[1] / "support/kuberay"
 """A chart as KubeRay's; that its image isn't here keeps the operator from doing anything."""
 
@@ -75,12 +79,16 @@ def pairs(printed: str) -> set[tuple[str, str]]:
 
 @contextlib.contextmanager
 def operator_killed_now_and_then(cluster: clusters.Cluster) -> Iterator[list[float]]:
-    """Kill every operator's Pod again and again; give how long each was left alone before."""
+    """Kill every operator's Pod again and again; give how long each was left alone before.
+
+    The first is soon, since a journey may be short.
+    """
     draw, is_over, lives = random.Random(), threading.Event(), list[float]()
+    spans = itertools.chain([(0.0, KILLS_SECONDS[0])], itertools.repeat(KILLS_SECONDS))
     selector = f"--selector={clusters.OPERATOR_PODS}"
 
     def kill() -> None:
-        while not is_over.wait(life := draw.uniform(*KILLS_SECONDS)):
+        while not is_over.wait(life := draw.uniform(*next(spans))):
             with contextlib.suppress(clusters.CommandFailed):
                 said = cluster.kubectl(
                     *("delete", "pod", "--all-namespaces", selector, "--force"),
@@ -99,9 +107,18 @@ def operator_killed_now_and_then(cluster: clusters.Cluster) -> Iterator[list[flo
 
 @pytest.mark.parametrize("letter", list("ABCDEF"))
 def test_a_journey(
-    place: clusters.Cluster, shell: journeys.Shell, namespace: str, letter: str
+    place: clusters.Cluster,
+    shell: journeys.Shell,
+    namespace: str,
+    audit: audits.Log,
+    letter: str,
 ) -> None:
-    printed = walk(place, shell, namespace, JOURNEYS[letter].steps)
+    audit = audit.later(datetime.now(UTC))
+    steps = JOURNEYS[letter].steps
+    last = next(number for number, each in enumerate(steps) if REMOVAL.search(each.commands))
+    printed = walk(place, shell, namespace, steps[:last])
+    assert audit.denied(operators.NAME) == [], "its rights go first when all of it is deleted"
+    printed += walk(place, shell, namespace, steps[last:])
     if letter == "B":
         nodes = {each for pair in pairs(printed) for each in pair}
         for stem in ("raycluster-three-workers-", "ray-"):
@@ -113,8 +130,7 @@ def test_clusters_of_another_operator(
     place: clusters.Cluster, shell: journeys.Shell, namespace: str
 ) -> None:
     """G: real Ray in Pods as KubeRay makes them, and its operator in the way."""
-    place.kubectl("apply", "-f", str(journeys.ROOT / "crds"))
-    place.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    apiserver.install_crds(place)
     place.helm("install", "kuberay-operator", str(KUBERAY), "-n", "kuberay", "--create-namespace")
     resource, children = adoption.read(test_adoption.GOLDEN)
     for child in children:

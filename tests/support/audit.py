@@ -39,15 +39,21 @@ class Log:
     path: Path
     since: datetime
 
+    def later(self, since: datetime) -> "Log":
+        """Return the same log from then on, if that is later."""
+        return Log(self.path, max(since, self.since))
+
     def requests(self) -> Iterator[Request]:
-        """Yield the finished requests, oldest first."""
-        with self.path.open() as lines:
-            for line in lines:
-                if not line.endswith("\n"):
-                    return  # still being written
-                request = _request(json.loads(line))
-                if request.at >= self.since:
-                    yield request
+        """Yield the finished requests, oldest first; those of full files before those of now."""
+        full = sorted(self.path.parent.glob(f"{self.path.stem}-*{self.path.suffix}"))
+        for path in (*full, self.path):
+            with path.open() as lines:
+                for line in lines:
+                    if not line.endswith("\n"):
+                        return  # still being written
+                    request = _request(json.loads(line))
+                    if request.at >= self.since:
+                        yield request
 
     def writes(self, user: str) -> list[Request]:
         """Return the user's writes that were carried out."""
