@@ -56,7 +56,7 @@ e2e-full: $(if $(KUBECONFIG),install,cluster) ## The e2e tests with the long cam
 	$(BIN)/pytest tests/e2e $(ARGS)
 
 .PHONY: bench
-bench: cluster ## Measure the operator, with real Ray and with many clusters: one JSON line a case (ARGS="fleet 100")
+bench: install ## Measure the operator, with real Ray and with many clusters: one JSON line a case (ARGS="fleet 100")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: cluster

@@ -13,12 +13,12 @@ from pathlib import Path
 from benchmarks import fleet, jobs, scaling, silence
 
 CASES: dict[str, Callable[[Sequence[str]], None]] = {
-    "jobs": jobs.run,
     "scaling": scaling.run,
     "fleet": fleet.run,
     "silence": silence.run,
+    "jobs": jobs.run,
 }
-"""Those on the local cluster with real Ray come first."""
+"""Those on the local cluster, which takes CPU from all others, come last."""
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ Owns: the cases, and what is measured of each. Does not own: the control plane. 
 compared is measured in the same run on a warm API server, and seen through a client's watch.
 
 An API server that has just started gives a watch room for ten events, and ends those of whoever is
-slower, which then begin again with all that they missed: 1,000 clusters cost 70 to 117 such ends
-and up to twice the time, against 3 once it has seen as many events. So they are made once before.
+slower, which then begin again with all that they missed. The floor comes last, on a warm one, so
+the clusters are made once before they are measured; what that first time takes is told, too.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import control_plane, environment, heads, spending, watching
+from benchmarks import control_plane, environment, heads, lines, spending, watching
 from ray_operator import kube, records
 from tests.api import operators
 from tests.support.rulebook import example
@@ -31,6 +31,7 @@ WORKERS = 3
 LARGE = 1000
 CALM_SECONDS = 30.0
 """After a deletion, whose remains the controllers still clear up."""
+QUIET_SECONDS = 20.0
 _KINDS = {"Pod": records.PODS, "Service": records.SERVICES}
 
 
@@ -67,19 +68,21 @@ class _Case:
             await watching.delete_all(client)
         await asyncio.sleep(CALM_SECONDS)
         async with self._fresh() as (client, port, pid):
-            made = await self._measured("create", port, pid, _create(client, self._count))
-            await _quiet(port)
+            creation = _create(client, self._count)
+            made = await self._measured("create", port, pid, creation, until=_quiet(self._plane))
             await self._measured("at rest", port, pid, asyncio.sleep(rest_seconds))
+        since = self._plane.written()
         with self._operator() as (process, port):
-            await self._restarted(port, process.pid)
+            await self._restarted(port, process.pid, since)
             async with watching.connected(self._plane) as client:
                 await self._measured("delete", port, process.pid, watching.delete_all(client))
                 if self._count <= LARGE:
                     await self._large(client, port, process.pid)
         await asyncio.sleep(CALM_SECONDS)
         async with watching.connected(self._plane) as client:
+            spent = spending.Processes()
             floor = await self._floor(client, template)
-        _print("floor", self._count, {"seconds": round(floor, 2), "times": round(made / floor, 2)})
+        self._show("floor", seconds=floor, times=round(made / floor, 2), cpu=spent.told())
 
     @asynccontextmanager
     async def _fresh(self) -> AsyncIterator[tuple[kube.Kube, int, int]]:
@@ -90,64 +93,91 @@ class _Case:
                 yield client, port, process.pid
 
     def _operator(self) -> AbstractContextManager[tuple[subprocess.Popen[bytes], int]]:
-        return operators.launched(self._plane.operator, self._log, python=environment.PYTHON)
+        flags = (
+            "--enable-leader-election=true",
+            f"--leader-election-namespace={control_plane.SYSTEM}",
+        )
+        return operators.launched(
+            self._plane.operator, self._log, *flags, python=environment.PYTHON
+        )
 
     async def _measured(
-        self, case: str, port: int, pid: int, work: Awaitable[object], **more: object
+        self,
+        case: str,
+        port: int,
+        pid: int,
+        work: Awaitable[object],
+        *,
+        until: Awaitable[object] | None = None,
+        **more: object,
     ) -> float:
-        spent = spending.Spent(self._plane, port, pid)
+        """Show what `work` took, and what was spent by then, or `until` after that."""
+        spent, processes = spending.Spent(self._plane, port, pid), spending.Processes()
         started = time.monotonic()
         await work
         took = time.monotonic() - started
-        _print(case, self._count, {"seconds": round(took, 2), **spent.told(), **more})
+        if until is not None:
+            await until
+        self._show(case, seconds=took, **spent.told(), cpu=processes.told(), **more)
         return took
 
-    async def _restarted(self, port: int, pid: int) -> None:
-        """Wait until every cluster had its first pass, and nobody waits for another."""
+    def _show(self, case: str, *, seconds: float, **found: object) -> None:
+        lines.show(case, **{"clusters": self._count, "seconds": round(seconds, 2), **found})
+
+    async def _restarted(self, port: int, pid: int, since: int) -> None:
+        """Wait until every cluster had its first pass, and nobody waits for another.
+
+        `since` is how much had been asked before it started.
+        """
         started = time.monotonic()
         while True:
             await asyncio.sleep(0.1)
-            if not operators.is_up(port):
-                continue
-            waits = operators.counted(port, "workqueue_depth")
-            if operators.passes(port) >= self._count and not waits:
+            if self._has_caught_up(port):
                 break
         caught_up = time.monotonic() - started
         cpu = operators.counted(port, "process_cpu_seconds_total")
-        await asyncio.sleep(5)
-        _print(
+        await _quiet(self._plane)
+        self._show(
             "restart",
-            self._count,
-            {
-                "seconds": round(caught_up, 2),
-                "cpu_seconds": round(cpu, 2),
-                "rss_mib": spending.memory(pid, "VmRSS"),
-                "peak_rss_mib": spending.memory(pid, "VmHWM"),
-                "writes": operators.writes(port),
-            },
+            seconds=caught_up,
+            cpu_seconds=round(cpu, 2),
+            rss_mib=spending.memory(pid, "VmRSS"),
+            peak_rss_mib=spending.memory(pid, "VmHWM"),
+            **spending.asked(self._plane, since),
         )
 
-    async def _large(self, client: kube.Kube, port: int, pid: int) -> None:
-        async def scaled(count: int) -> None:
-            async with watching.seen(client, records.PODS) as seen:
-                if count:
-                    manifest = _cluster("large", workers=count)
-                    await client.create(records.RAYCLUSTERS, watching.NAMESPACE, manifest)
-                else:
-                    path = "/spec/workerGroupSpecs/0/replicas"
-                    change = [{"op": "replace", "path": path, "value": 0}]
-                    await client.patch_exactly(
-                        records.RAYCLUSTERS, watching.NAMESPACE, "large", operations=change
-                    )
-                await seen(
-                    lambda there: (
-                        len(there) == count + 1
-                        and all(each.status.phase == "Running" for each in there.values())
-                    )
-                )
+    def _has_caught_up(self, port: int) -> bool:
+        try:
+            waits = operators.counted(port, "workqueue_depth")
+            return operators.passes(port) >= self._count and not waits
+        except OSError:  # not there yet, or busy
+            return False
 
-        await self._measured("one cluster up", port, pid, scaled(LARGE), workers=LARGE)
-        await self._measured("one cluster down", port, pid, scaled(0), workers=LARGE)
+    async def _large(self, client: kube.Kube, port: int, pid: int) -> None:
+        """Scale one cluster from nothing up, and down to nothing again."""
+
+        async def run(count: int) -> None:
+            await until(
+                lambda there: (
+                    len(there) == count + 1
+                    and all(each.status.phase == "Running" for each in there.values())
+                )
+            )
+
+        async def scaled(count: int) -> None:
+            path = "/spec/workerGroupSpecs/0/replicas"
+            change = [{"op": "replace", "path": path, "value": count}]
+            await client.patch_exactly(
+                records.RAYCLUSTERS, watching.NAMESPACE, "large", operations=change
+            )
+            await run(count)
+
+        async with watching.seen(client, records.PODS) as until:
+            manifest = _cluster("large", workers=0)
+            await client.create(records.RAYCLUSTERS, watching.NAMESPACE, manifest)
+            await run(0)
+            await self._measured("one cluster up", port, pid, scaled(LARGE), workers=LARGE)
+            await self._measured("one cluster down", port, pid, scaled(0), workers=LARGE)
         await watching.delete_all(client)
 
     async def _floor(self, client: kube.Kube, template: list[dict[str, Any]]) -> float:
@@ -212,12 +242,13 @@ async def _create(client: kube.Kube, count: int) -> None:
         await seen(lambda there: all(watching.is_in(there, name, "ready") for name in names))
 
 
-async def _quiet(port: int) -> None:
+async def _quiet(plane: control_plane.ControlPlane) -> None:
     """Wait until nothing was written for a while: statuses that are no news come last."""
-    before, now = -1.0, operators.writes(port)
-    while before != now:
-        await asyncio.sleep(20)
-        before, now = now, operators.writes(port)
+    while True:
+        since = plane.written()
+        await asyncio.sleep(QUIET_SECONDS)
+        if not spending.asked(plane, since)["writes"]:
+            return
 
 
 def _cluster(name: str, *, workers: int = WORKERS) -> dict[str, Any]:
@@ -248,8 +279,3 @@ async def _children(client: kube.Kube, name: str) -> list[dict[str, Any]]:
             shown = {"apiVersion": "v1", "kind": kind, "spec": spec}
             found.append({**shown, "metadata": {"name": f"{name}-{kind.lower()}{index}", **own}})
     return found
-
-
-def _print(case: str, clusters: int, found: dict[str, Any]) -> None:
-    told = {"case": case, "clusters": clusters, **found, "on": environment.machine()}
-    print(json.dumps(told), flush=True)

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import msgspec
 
+from benchmarks import lines
 from ray_operator import (
     credentials,
     dashboard,
@@ -66,13 +67,11 @@ async def _follow(ports: list[int]) -> None:
     cpu, wall, looks = time.process_time(), time.monotonic(), world.looks
     await asyncio.sleep(MEASURE_SECONDS)
     took = time.monotonic() - wall
-    _print(
+    lines.show(
         f"{CLUSTERS} idle autoscaling clusters",
-        {
-            "share of a core": round((time.process_time() - cpu) / took, 3),
-            "MiB beyond the base": round(_memory() - before, 1),
-            "looks a second": round((world.looks - looks) / took, 1),
-        },
+        share_of_a_core=round((time.process_time() - cpu) / took, 3),
+        mib_beyond_the_base=round(_memory() - before, 1),
+        looks_a_second=round((world.looks - looks) / took, 1),
     )
     await world.pollers.close()
 
@@ -120,7 +119,7 @@ async def _packing() -> None:
     ticking.cancel()
     solver.close()
     case = f"packing {SHAPES} shapes onto {NODES} nodes and {GROUPS} groups"
-    _print(case, {"CPU seconds": round(alone, 3), "loop held, ms": round(held * 1000, 1)})
+    lines.show(case, cpu_seconds=round(alone, 3), loop_held_ms=round(held * 1000, 1))
 
 
 class _World:
@@ -198,10 +197,6 @@ def _memory() -> float:
         each for each in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in each
     )
     return int(line.split()[1]) / 1024
-
-
-def _print(case: str, found: dict[str, float]) -> None:
-    print(json.dumps({"case": case, **found}), flush=True)
 
 
 if __name__ == "__main__":
