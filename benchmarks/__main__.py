@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import fleet, jobs, scaling, silence
+from benchmarks import demand, fleet, jobs, scaling, silence
 
 CASES: dict[str, Callable[[Sequence[str]], None]] = {
     "scaling": scaling.run,
     "fleet": fleet.run,
     "silence": silence.run,
     "jobs": jobs.run,
+    "demand": demand.run,
 }
 """Those on the local cluster, which takes CPU from all others, come last."""
 

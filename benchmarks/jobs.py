@@ -7,22 +7,16 @@ waits for nothing longer than it must.
 
 import json
 import statistics
-import subprocess
-import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-from benchmarks import lines
+from benchmarks import lines, local
 from tests.support import cluster as clusters
-from tests.support import operators, ray, rayjobs
+from tests.support import ray, rayjobs
 
 ROUNDS = 3
-LOCALCLUSTER = (sys.executable, "-m", "localcluster")
 WITHIN = timedelta(minutes=5)
 ENTRYPOINT = "python -c 'import ray; ray.init(); print(ray.get(ray.remote(lambda: 42).remote()))'"
 MODES = ("HTTPMode", "K8sJobMode", "SidecarMode")
@@ -68,19 +62,13 @@ print(json.dumps(seen))
 
 def run(_arguments: Sequence[str] = ()) -> None:
     """Run all cases on the local cluster, one after another, and print a JSON line each."""
-    subprocess.run([*LOCALCLUSTER, "up"], stdout=sys.stderr, check=True)
-    kubeconfig, programs = (
-        Path(subprocess.check_output([*LOCALCLUSTER, each], text=True).strip())
-        for each in ("kubeconfig", "path")
-    )
-    cluster = clusters.Cluster(kubeconfig, programs=programs)
-    operators.install(cluster, namespace="ray-system")
+    cluster = local.operator().cluster
     found: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
-        with _namespace(cluster) as namespace:
+        with local.namespace(cluster) as namespace:
             found.setdefault("script", []).append(_script(cluster, namespace))
         for mode in MODES:
-            with _namespace(cluster) as namespace:
+            with local.namespace(cluster) as namespace:
                 found.setdefault(mode, []).append(_rayjob(cluster, namespace, mode))
     least = {case: min(each) for case, each in found.items()}
     for case, seconds in found.items():
@@ -170,15 +158,6 @@ def _wait(predicate: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline, "too slow"
         time.sleep(0.1)
     return found
-
-
-@contextmanager
-def _namespace(cluster: clusters.Cluster) -> Iterator[str]:
-    """A namespace of the case's own, gone with all its Pods before the next case begins."""
-    name = f"bench-{uuid.uuid4().hex[:5]}"
-    cluster.kubectl("create", "namespace", name)
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--timeout=120s")
 
 
 def _print(case: str, **numbers: float) -> None:
