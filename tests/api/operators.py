@@ -15,6 +15,8 @@ from pathlib import Path
 from tests.support import apiserver
 from tests.support import cluster as clusters
 
+PASSES = "controller_runtime_reconcile_total"
+
 
 @contextmanager
 def running(
@@ -85,14 +87,19 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 def counted(port: int, metric: str, labels: str = "") -> float:
     """Add up a counter."""
-    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+    _, text = get(port, "/metrics")
+    return added(text, metric, labels)
+
+
+def added(text: str, metric: str, labels: str = "") -> float:
+    """Add up a counter in what `/metrics` said."""
     lines = (line for line in text.splitlines() if line.startswith(metric) and labels in line)
     return sum(float(line.split()[-1]) for line in lines)
 
 
 def passes(port: int) -> float:
     """Count the passes made over objects."""
-    return counted(port, "controller_runtime_reconcile_total")
+    return counted(port, PASSES)
 
 
 def writes(port: int, *verbs: str) -> float:
