@@ -54,7 +54,7 @@ _NAMES = """\
 }
 """
 NODES, PODS_A_NODE = 20, 2000
-PROGRAMS = ("kubernetes", "kwok")
+PROGRAMS = ("coredns", "kubernetes", "kwok")
 _INSIDE = "BENCHMARK_INSIDE"
 
 

@@ -4,8 +4,9 @@ Owns: the cases, and what is measured of each. Does not own: the control plane. 
 compared is measured in the same run on a warm API server, and seen through a client's watch.
 
 An API server that has just started gives a watch room for ten events, and ends those of whoever is
-slower, which then begin again with all that they missed. The floor comes last, on a warm one, so
-the clusters are made once before they are measured; what that first time takes is told, too.
+slower, which then begin again with all that they missed. The floor comes on a warm one, so the
+clusters are made once before they are measured; what that first time takes is told, too. The
+machine's speed drifts within minutes, so creation and floor take turns.
 """
 
 import argparse
@@ -40,12 +41,13 @@ def run(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks fleet")
     parser.add_argument("counts", nargs="*", type=int, default=[100, 1000])
     parser.add_argument("--rest", type=float, default=600.0, help="seconds of rest to measure")
+    parser.add_argument("--rounds", type=int, default=3, help="of creation and floor, in turn")
     given = parser.parse_args(arguments)
     control_plane.enclose("fleet", *arguments)
     for count in given.counts:
         with control_plane.running() as plane, tempfile.TemporaryDirectory() as folder:
             case = _Case(plane, Path(folder) / "operator.log", count)
-            asyncio.run(case.run(given.rest))
+            asyncio.run(case.run(rounds=given.rounds, rest_seconds=given.rest))
 
 
 class _Case:
@@ -54,12 +56,23 @@ class _Case:
     def __init__(self, plane: control_plane.ControlPlane, log: Path, count: int) -> None:
         self._plane, self._log, self._count = plane, log, count
 
-    async def run(self, rest_seconds: float) -> None:
-        """Print a line for each part."""
+    async def run(self, *, rounds: int, rest_seconds: float) -> None:
+        """Print a line for each part; `rounds` of creation and floor, the last with all else."""
         async with heads.answering():
-            await self._run(rest_seconds)
+            template = await self._warm_up()
+            times = []
+            for number in range(1, rounds + 1):
+                is_last = number == rounds
+                made = await self._created(rest_seconds if is_last else None)
+                await (self._long_parts() if is_last else self._delete())
+                floor = await self._floor("floor", template)
+                times.append(round(made / floor, 2))
+            owned = await self._floor("floor, owned", template, is_owned=True)
+        lines.show("creation by floor", clusters=self._count, times=times)
+        lines.show("creation by owned floor", clusters=self._count, times=round(made / owned, 2))
 
-    async def _run(self, rest_seconds: float) -> None:
+    async def _warm_up(self) -> list[dict[str, Any]]:
+        """Have the API server know as many objects as there will be; return those of a cluster."""
         async with self._fresh() as (client, port, pid):
             first = min(self._count, LARGE)
             creation = _create(client, first)
@@ -67,10 +80,21 @@ class _Case:
             template = await _children(client, "many-0")
             await watching.delete_all(client)
         await asyncio.sleep(CALM_SECONDS)
+        return template
+
+    async def _created(self, rest_seconds: float | None) -> float:
         async with self._fresh() as (client, port, pid):
             creation = _create(client, self._count)
             made = await self._measured("create", port, pid, creation, until=_quiet(self._plane))
-            await self._measured("at rest", port, pid, asyncio.sleep(rest_seconds))
+            if rest_seconds is not None:
+                await self._measured("at rest", port, pid, asyncio.sleep(rest_seconds))
+        return made
+
+    async def _delete(self) -> None:
+        async with watching.connected(self._plane) as client:
+            await watching.delete_all(client)
+
+    async def _long_parts(self) -> None:
         since = self._plane.written()
         with self._operator() as (process, port):
             await self._restarted(port, process.pid, since)
@@ -78,13 +102,19 @@ class _Case:
                 await self._measured("delete", port, process.pid, watching.delete_all(client))
                 if self._count <= LARGE:
                     await self._large(client, port, process.pid)
+
+    async def _floor(
+        self, case: str, template: list[dict[str, Any]], *, is_owned: bool = False
+    ) -> float:
+        """Make the same objects without any operator, and delete them; return the seconds."""
+        await asyncio.sleep(CALM_SECONDS)
         async with watching.connected(self._plane) as client:
-            for case, is_owned in (("floor", False), ("floor, owned", True)):
-                await asyncio.sleep(CALM_SECONDS)
-                spent = spending.Processes()
-                floor = await self._floor(client, template, is_owned=is_owned)
-                self._show(case, seconds=floor, times=round(made / floor, 2), cpu=spent.told())
-                await self._clear(client)
+            spent = spending.Processes()
+            took = await self._by_hand(client, template, is_owned=is_owned)
+            self._show(case, seconds=took, cpu=spent.told())
+            await self._clear(client)
+        await asyncio.sleep(CALM_SECONDS)
+        return took
 
     @asynccontextmanager
     async def _fresh(self) -> AsyncIterator[tuple[kube.Kube, int, int]]:
@@ -189,7 +219,7 @@ class _Case:
         self._plane.admin.kubectl("-n", watching.NAMESPACE, "delete", "pods,services", *now)
         await watching.delete_all(client)
 
-    async def _floor(
+    async def _by_hand(
         self, client: kube.Kube, template: list[dict[str, Any]], *, is_owned: bool
     ) -> float:
         """Make the same objects, with a status write each; return the seconds.
