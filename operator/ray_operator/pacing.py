@@ -7,8 +7,6 @@ next one is news.
 
 A status costs the API server 6 ms of CPU, as much as three Pods: of 1,000 clusters that start
 together, whose Pods come up one by one, each had 2.6 written, and of those only the last was news.
-Of 5,000, which take longer from the first Pod to the last, each had 1.8 with two seconds for each
-that changes and at most a minute.
 """
 
 import asyncio
@@ -17,10 +15,8 @@ from datetime import datetime, timedelta
 
 from ray_operator import recent, records, workqueue
 
-SHORTEST, LONGEST = timedelta(seconds=2), timedelta(seconds=120)
+SHORTEST, LONGEST = timedelta(seconds=2), timedelta(seconds=60)
 """Between two statuses while little goes on, and at most."""
-SHARE = timedelta(seconds=5)
-"""For each status that changed in the last second, while much goes on."""
 LOOK_SECONDS = 1.0
 
 
@@ -42,13 +38,13 @@ class Pacing:
 
         `last` is when one was last written; it is in the future after a clock was put back. While
         little goes on that is what counts. While much does, it is written once it has been due for
-        a `SHARE` of time for each status that changes.
+        two seconds for each status that changed in the last one.
         """
         pace = self._changes.count()
         if pace < recent.BUSY:
             due = last + SHORTEST if last <= now else now
         else:
-            due = self._since.setdefault(key, now) + min(pace * SHARE, LONGEST)
+            due = self._since.setdefault(key, now) + min(pace * SHORTEST, LONGEST)
             self._look_soon()
         return max(due - now, timedelta())
 
