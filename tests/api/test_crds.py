@@ -8,10 +8,10 @@ import yaml
 
 from ray_operator.api import crds, kubernetes, options
 from tests.support import cluster as clusters
+from tests.support import samples
 from tests.support.rulebook import example
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = sorted((ROOT / "samples").glob("*.yaml"))
 KINDS = {kind.name: kind for kind in crds.KINDS}
 ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -46,7 +46,7 @@ def test_a_definition_fits_the_annotation_of_client_side_apply(
     assert stored["status"]["storedVersions"] == ["v1"]
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("sample", samples.ALL, ids=lambda path: path.name)
 def test_a_sample_applies_strictly(api: clusters.Cluster, sample: Path) -> None:
     flags = ("--validate=strict", "--dry-run=server", "-f", str(sample))
     assert "created" in api.kubectl("apply", *flags)

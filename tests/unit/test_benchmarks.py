@@ -30,9 +30,10 @@ def test_nothing_has_no_quantile(buckets: dict[float, int]) -> None:
     assert spending.quantile(buckets, 0.99) is None
 
 
-def entry(verb: str, resource: str, **more: str) -> str:
-    about = {"resource": resource, **{key: more[key] for key in more if key == "subresource"}}
-    stage = more.get("stage", "ResponseComplete")
+def entry(
+    verb: str, resource: str, *, subresource: str = "", stage: str = "ResponseComplete"
+) -> str:
+    about = {"resource": resource, "subresource": subresource}
     return json.dumps({"stage": stage, "verb": verb, "objectRef": about}) + "\n"
 
 

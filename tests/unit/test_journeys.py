@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import journeys
+from tests.support import journeys, samples
 
 SOON = timedelta(seconds=20)
 JOURNEYS = journeys.read()
@@ -138,7 +138,7 @@ def test_a_step_is_shell(step: journeys.Step) -> None:
 
 def test_names_of_the_samples_are_theirs() -> None:
     """What the document waits for by name is in a manifest, or made in the document."""
-    manifests = "".join(path.read_text() for path in (journeys.ROOT / "samples").glob("*.yaml"))
+    manifests = "".join(path.read_text() for path in samples.ALL)
     made = {"rayjob-too-small", "raycluster-kuberay", "sample"}
     commands = "".join(step.commands for each in JOURNEYS.values() for step in each.steps)
     waited = set(re.findall(r"wait ray(?:cluster|job|service)/([\w-]+)", commands))

@@ -8,10 +8,8 @@ import pytest
 import yaml
 
 from ray_operator import features, offline
-from tests.support import rulebook
+from tests.support import rulebook, samples
 from tests.support.rulebook import example
-
-ROOT = Path(__file__).parents[2]
 
 
 def check(path: Path, *manifests: object, gates: features.Features = example.ALL) -> list[str]:
@@ -141,9 +139,8 @@ def test_the_command(file: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr.strip()
 
-    samples = [str(path) for path in sorted((ROOT / "samples").glob("*.yaml"))]
     gates = f"--feature-gates={features.Feature.EMBEDDED_STORAGE}=true"
-    count, said, summary = run(*samples, gates)
+    count, said, summary = run(*map(str, samples.ALL), gates)
     assert (count, said) == (0, "")
     assert summary.endswith("resources, 0 errors")
     file.write_text(yaml.safe_dump(example.manifest("RayCluster", {"spec/networkPolicy": {}})))
