@@ -1,9 +1,9 @@
-"""The one table of what we say beyond KubeRay of RayClusters, RayJobs and RayCronJobs.
+"""The one table of what is said of RayClusters and RayCronJobs.
 
 Owns: every condition and reason with its meaning. Does not own: when one is said
-(`raycluster.status`, `raycluster.diagnosis`, …), RayServices (`service_vocabulary`), annotations
-(`annotations`). Invariant: docs/reference.md is made of this table, so nothing is said to users
-that isn't explained there.
+(`raycluster.status`, `raycluster.diagnosis`, …), RayJobs (`job_vocabulary`), RayServices
+(`service_vocabulary`), annotations (`annotations`). Invariant: docs/reference.md is made of these
+tables, so nothing is said to users that isn't explained there.
 """
 
 import enum
@@ -57,7 +57,7 @@ class ClusterCondition(Term):
 
 
 class ClusterReason(Term):
-    """Reasons of these conditions that are ours, but for those of `RayClusterReady`."""
+    """Reasons of the other conditions."""
 
     VALID = "Valid", "the spec breaks no rule"
     INVALID = "InvalidSpec", "it does; the message names each field and what to do"
@@ -96,6 +96,20 @@ class ClusterReason(Term):
         "InfeasibleRequest",
         "no group could ever hold a request: ask for less, or add a group of larger nodes",
     )
+
+
+class PodReason(Term):
+    """KubeRay's reasons of `HeadPodReady` and `RayClusterProvisioned`, and of being ready."""
+
+    HEAD_NOT_FOUND = "HeadPodNotFound", "there is no head Pod (yet)"
+    HEAD_READY = "HeadPodRunningAndReady", "it runs and is ready; else the reason is its own"
+    PROVISIONING = "RayClusterPodsProvisioning", "Pods are still to be made, or to get ready"
+    ALL_READY_FIRST_TIME = (
+        "AllPodRunningAndReadyFirstTime",
+        "all were ready, for the first time since the cluster was made or resumed",
+    )
+    ALL_READY = "AllPodsRunningAndReady", "all are, now"
+    UNKNOWN = "Unknown", "the Pod says nothing of itself yet"
 
 
 class NotReady(Term):
@@ -259,40 +273,6 @@ class Starting(Term):
     PODS_NOT_READY = "PodsNotReady", "the Pods are still starting; the message counts them"
     SUSPENDING = "RayClusterSuspending", "the cluster is being suspended"
     SUSPENDED = "RayClusterSuspended", "the cluster is suspended"
-
-
-class JobCondition(Term):
-    """Types of a RayJob's conditions, in the order in which they are written."""
-
-    COMPLETE = "Complete", "the job has succeeded, or was stopped; as of a Kubernetes Job"
-    FAILED = "Failed", "it has failed, and no attempt is left; as of a Kubernetes Job"
-    SUSPENDED = "Suspended", "there is no cluster because the spec says so"
-    SPEC_VALID = (
-        "RayJobSpecValid",
-        "the spec breaks no rule; else an attempt goes on under the last one that broke none",
-    )
-    CLUSTER_READY = "RayClusterReady", "the attempt's RayCluster is ready; else it says why not"
-    REACHABLE = "RayReachable", "Ray answers; else what is told of the job may be out of date"
-    CHILD_FAILURE = "ChildFailure", "an object couldn't be made or deleted"
-
-
-class JobReason(Term):
-    """Reasons of these conditions; those of `Failed` are KubeRay's, as in `status.reason`."""
-
-    SUCCEEDED = "JobSucceeded", "Ray says so"
-    STOPPED = "JobStopped", "somebody stopped it"
-    FAILED = "JobFailed", "it has failed, for a reason that wasn't written down"
-    SUSPENDED = "JobSuspended", "it is"
-    SUSPENDING = "JobSuspending", "what there is of the attempt is being removed"
-    RESUMED = "NotSuspended", "it isn't"
-    CLUSTER_NOT_FOUND = "RayClusterNotFound", "there is no RayCluster of that name (yet)"
-    CLUSTER_UNKNOWN = "RayClusterUnknown", "the RayCluster says nothing of itself yet"
-    ANSWERS = "RayAnswers", "the newest question got an answer"
-    UNREACHABLE = (
-        "HeadUnreachable",
-        "it got none: since when and why; a RayJob fails when that lasts too long",
-    )
-    NOT_ASKED = "NotAskedYet", "nothing was asked yet"
 
 
 class CronCondition(Term):

@@ -1,12 +1,11 @@
 """The conditions of a RayCluster: what holds of it now, and why.
 
-Owns: which conditions there are and what each says. Does not own: their names and reasons that are
-ours (`api.vocabulary`), the search for causes (`diagnosis`), or the rest of the status (`status`).
+Owns: which conditions there are and what each says. Does not own: their names and reasons
+(`api.vocabulary`), the search for causes (`diagnosis`), or the rest of the status (`status`).
 Invariant: pure; equal observations give equal conditions.
 Source: KubeRay 1.7's conditions; `RayClusterReady` and `RayClusterUpToDate` are ours.
 """
 
-import enum
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,17 +28,7 @@ from ray_operator.raycluster.diagnosis import cause, diagnose
 
 Type = vocabulary.ClusterCondition
 Told = vocabulary.ClusterReason
-
-
-class Reason(enum.StrEnum):
-    """Condition reasons as KubeRay's; others are copied from Pods and actions."""
-
-    HEAD_POD_NOT_FOUND = "HeadPodNotFound"
-    HEAD_POD_RUNNING_AND_READY = "HeadPodRunningAndReady"
-    PODS_PROVISIONING = "RayClusterPodsProvisioning"
-    ALL_PODS_READY_FIRST_TIME = "AllPodRunningAndReadyFirstTime"
-    ALL_PODS_READY = "AllPodsRunningAndReady"
-    UNKNOWN = "Unknown"
+Reason = vocabulary.PodReason
 
 
 def current(
@@ -88,10 +77,10 @@ def _head_ready(observed: seen.Observed) -> conditions.Condition:
     head = measures.head_pod(observed)
     if head is None:
         return conditions.make(
-            Type.HEAD_POD_READY, "False", Reason.HEAD_POD_NOT_FOUND, "Head Pod not found"
+            Type.HEAD_POD_READY, "False", Reason.HEAD_NOT_FOUND, "Head Pod not found"
         )
     if head.ready:
-        reason = _reason(head.ready_reason, Reason.HEAD_POD_RUNNING_AND_READY)
+        reason = _reason(head.ready_reason, Reason.HEAD_READY)
         return conditions.make(Type.HEAD_POD_READY, "True", reason, head.ready_message)
     failing = next(
         (item for item in head.containers if _is_in_the_way(item, ray=head.ray_container)), None
@@ -156,12 +145,12 @@ def _provisioned(
 ) -> conditions.Condition:
     if phase is suspension.Phase.SUSPENDED:
         message = "The RayCluster has been suspended"
-        return conditions.make(Type.PROVISIONED, "False", Reason.PODS_PROVISIONING, message)
+        return conditions.make(Type.PROVISIONED, "False", Reason.PROVISIONING, message)
     if ready or conditions.is_true(before, Type.PROVISIONED):
         message = "All Ray Pods are ready for the first time"
-        return conditions.make(Type.PROVISIONED, "True", Reason.ALL_PODS_READY_FIRST_TIME, message)
+        return conditions.make(Type.PROVISIONED, "True", Reason.ALL_READY_FIRST_TIME, message)
     message = "RayCluster Pods are being provisioned for the first time"
-    return conditions.make(Type.PROVISIONED, "False", Reason.PODS_PROVISIONING, message)
+    return conditions.make(Type.PROVISIONED, "False", Reason.PROVISIONING, message)
 
 
 def _cluster_ready(
@@ -180,7 +169,7 @@ def _cluster_ready(
             Type.READY, "False", reason, "The RayCluster is suspended by its spec"
         )
     if ready:
-        return conditions.make(Type.READY, "True", Reason.ALL_PODS_READY)
+        return conditions.make(Type.READY, "True", Reason.ALL_READY)
     if found is not None:
         return conditions.make(Type.READY, "False", found.reason, found.message)
     heads = sum(seen.is_ready(pod) for pod in observed.head_pods())

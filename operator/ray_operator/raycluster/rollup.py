@@ -5,12 +5,12 @@ status and reason are the cluster's own, so that one word has one meaning.
 """
 
 from ray_operator import conditions
+from ray_operator.api import job_vocabulary, vocabulary
 from ray_operator.api import raycluster as api
-from ray_operator.api import vocabulary
 
 READY = vocabulary.ClusterCondition.READY
-NOT_FOUND = vocabulary.JobReason.CLUSTER_NOT_FOUND
-UNKNOWN = vocabulary.JobReason.CLUSTER_UNKNOWN
+NOT_FOUND = job_vocabulary.JobReason.CLUSTER_NOT_FOUND
+UNKNOWN = job_vocabulary.JobReason.CLUSTER_UNKNOWN
 
 
 def ready(name: str, cluster: api.RayCluster | None) -> conditions.Condition:

@@ -1,7 +1,7 @@
 """The conditions of a RayJob: what holds of it now, and why.
 
 Owns: which conditions there are and what each says. Does not own: their names and reasons
-(`api.vocabulary`), or the state that they follow from (`decide`). Invariant: pure; equal
+(`api.job_vocabulary`), or the state that they follow from (`decide`). Invariant: pure; equal
 observations give equal conditions; their types are those of Kubernetes' Jobs where these have one,
 so that `kubectl wait` needs no other words.
 """
@@ -9,8 +9,8 @@ so that `kubectl wait` needs no other words.
 from collections.abc import Iterator
 
 from ray_operator import actions, conditions, validity
+from ray_operator.api import job_vocabulary as vocabulary
 from ray_operator.api import rayjob as api
-from ray_operator.api import vocabulary
 from ray_operator.raycluster import rollup
 from ray_operator.rayjob.observed import Observed
 from ray_operator.rayjob.state import FINISHED, STOPPED, Phase, State

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ray_operator import actions, finalizers, names, records, settings, validity
+from ray_operator.api import job_vocabulary
 from ray_operator.api import rayjob as api
-from ray_operator.api import vocabulary
 from ray_operator.api.rules import FieldError
 from ray_operator.api.validation import rayjob as rules
 from ray_operator.rayjob import children, decide
@@ -42,7 +42,9 @@ def plan(
     if job.metadata.deletion_timestamp:
         return _farewell(job, observed, now)
     invalid = tuple(rules.errors(job, options.feature_gates))
-    events = validity.events(job, vocabulary.JobCondition.SPEC_VALID, invalid=invalid, warnings=())
+    events = validity.events(
+        job, job_vocabulary.JobCondition.SPEC_VALID, invalid=invalid, warnings=()
+    )
     if not invalid and FINALIZER not in job.metadata.finalizers:
         added = finalizers.added(job, FINALIZER, of=records.RAYJOBS, reasons=children.FINALIZER)
         return actions.Plan(actions=(added,), requeue_after=timedelta())

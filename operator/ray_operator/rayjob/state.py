@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from ray_operator import conditions, names, ray_records
+from ray_operator.api import job_vocabulary
 from ray_operator.api import rayjob as api
 
 
@@ -33,19 +34,8 @@ class Phase(enum.StrEnum):
 
 
 FINISHED = frozenset({Phase.COMPLETE, Phase.FAILED})
+Reason = job_vocabulary.JobFailure
 SUCCEEDED, FAILED, STOPPED = "SUCCEEDED", "FAILED", "STOPPED"
-
-
-class Reason(enum.StrEnum):
-    """`reason`: why an attempt failed."""
-
-    SUBMISSION_FAILED = "SubmissionFailed"
-    APP_FAILED = "AppFailed"
-    DEADLINE_EXCEEDED = "DeadlineExceeded"
-    PRE_RUNNING_DEADLINE_EXCEEDED = "PreRunningDeadlineExceeded"
-    GRACE_EXCEEDED = "JobDeploymentStatusTransitionGracePeriodExceeded"
-    CHECK_TIMED_OUT = "JobStatusCheckTimeoutExceeded"
-    VALIDATION_FAILED = "ValidationFailed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ray_operator import actions, conditions
+from ray_operator.api import job_vocabulary as vocabulary
 from ray_operator.api import rayjob as api
-from ray_operator.api import vocabulary
 from ray_operator.rayjob import plan, retention
 from ray_operator.rayjob import state as states
 from ray_operator.rayjob.state import FINISHED, Phase, State
