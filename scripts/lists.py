@@ -55,7 +55,7 @@ def _fields(node: Json, path: str) -> Iterator[tuple[str, ...]]:
         item = field.get("items", {})
         where = f"{path}.{name}"
         default = f"`{field['default']}`" if "default" in field else ""
-        needed = "**required** " if name in required else ""
+        needed = "**required** " if name in required and not default else ""
         meaning = _cell(field.get("description", ""))
         values = ", ".join(f"`{each}`" for each in field.get("enum", ()))
         told = f"{needed}{meaning}" + (f" One of {values}." if values else "")
@@ -68,7 +68,7 @@ def _type(name: str, field: Json) -> str:
     if name in _ELSEWHERE:
         return _ELSEWHERE[name]
     if field.get("x-kubernetes-int-or-string"):
-        return "quantity"
+        return "integer or percentage" if field.get("pattern", "").endswith("%$") else "quantity"
     kind = str(field.get("type", "any"))
     item = field.get("items", {}).get("type", "object")
     return f"list of {item}s" if kind == "array" else kind
@@ -80,7 +80,7 @@ def flags() -> str:
         (
             f"`{gate}`",
             "on" if gate in features.DEFAULT else "off",
-            "nothing is built behind it yet" if gate in features.UNBUILT else "",
+            features.NOTES.get(gate, ""),
         )
         for gate in features.Feature
     ]

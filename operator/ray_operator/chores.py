@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
-from ray_operator import commands, credentials, errors, kube, upkeep
+from ray_operator import commands, credentials, errors, features, kube, upkeep
 from ray_operator.api import crds
 
 ANSWER = aiohttp.ClientTimeout(total=5)
@@ -49,10 +49,13 @@ def _write_crds(command: commands.Crds) -> None:
 def _validate(command: commands.Validate) -> int:
     from ray_operator import offline  # the others need no schemas
 
+    gates, warnings = features.built(command.feature_gates)
+    for warning in warnings:
+        print(warning, file=sys.stderr)
     wrong, count = 0, 0
     for path in command.files:
         try:
-            found, findings = offline.check(path, command.feature_gates)
+            found, findings = offline.check(path, gates)
         except OSError as error:
             print(f"{path}: {error.strerror}", file=sys.stderr)
             return 2

@@ -150,7 +150,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     key("batch-scheduler", choices=configuration.BATCH_SCHEDULERS, help="not built yet")
     key("use-kubernetes-proxy", **switch, help="reach heads through the API server")
     key("autoscaler-default", choices=configuration.AUTOSCALERS, help="operator")
-    key("enable-metrics", **switch, help="metrics of each resource, too")
+    key("enable-metrics", **switch, help="metrics of each resource, too; false")
     key("qps", type=float, help="requests a second to the API server; no limit")
     key("burst", type=_positive, help="requests at once when --qps is given; 200")
     add("log-level", choices=LEVELS, default=None, help="info")
@@ -158,11 +158,16 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     add("zap-encoder", choices=configuration.ENCODERS, default=None, help="as log-stdout-encoder")
     add("zap-log-level", type=_level, default=None, help="debug, info, error, panic or a number")
     add("zap-stacktrace-level", type=_level, default=None, help="tracebacks from here; error")
-    add("zap-time-encoding", choices=tuple(logs.TIMES), default="iso8601")
+    add("zap-time-encoding", choices=tuple(logs.TIMES), default="iso8601", help="iso8601")
     add("forced-cluster-upgrade", **switch, default=False, help="deprecated: without effect")
     add("kubeconfig", type=Path, default=None, help="instead of the Pod's service account")
-    add("webhook-bind-address", default=":9443", help="address of the webhook, if it is on")
-    add("webhook-cert-dir", type=Path, default=CERTIFICATES, help="holds tls.crt and tls.key")
+    add("webhook-bind-address", default=":9443", help="address of the webhook, if it is on; :9443")
+    add(
+        "webhook-cert-dir",
+        type=Path,
+        default=CERTIFICATES,
+        help=f"holds tls.crt and tls.key; {CERTIFICATES}",
+    )
     add("feature-gates", type=commands.gates, default=features.DEFAULT, help="A=true,B=false")
     add("ignore-other-operators", **switch, default=False, help="work beside an active one")
 

@@ -44,6 +44,12 @@ UNBUILT: Features = frozenset(
     }
 )
 """Gates behind which nothing is yet. They stay off, so that what asks for them is refused."""
+NOTES: Mapping[Feature, str] = {
+    Feature.STATUS_CONDITIONS: "stays on",
+    Feature.INCREMENTAL_UPGRADE: "checks `NewClusterWithIncrementalUpgrade`, which isn't built yet",
+    **dict.fromkeys(UNBUILT, "nothing is built behind it yet"),
+}
+"""What to know of gates that don't do all that they do in KubeRay."""
 _SWITCHES: Mapping[str, bool] = {"true": True, "false": False}
 
 
@@ -56,6 +62,13 @@ def built(given: Features) -> tuple[Features, list[str]]:
     if Feature.STATUS_CONDITIONS not in given:
         warnings.append(f"the feature gate {Feature.STATUS_CONDITIONS} stays on")
     return (given - UNBUILT) | {Feature.STATUS_CONDITIONS}, warnings
+
+
+def lacking(gate: Feature) -> str:
+    """Say of a field what helps when its gate is off."""
+    if gate in UNBUILT:
+        return f"isn't built yet: remove it (feature gate {gate})"
+    return f"needs the feature gate {gate}"
 
 
 def parse(text: str) -> Features:

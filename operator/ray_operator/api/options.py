@@ -19,7 +19,8 @@ class AutoscalerOptions(Model):
     """How the cluster's workers are scaled; ignored unless autoscaling is on."""
 
     version: str | None = Field(None, json_schema_extra=one_of("v1", "v2"))
-    """Version of Ray's autoscaler; unset leaves the choice to Ray."""
+    """v1 asks for Ray's own autoscaler. v2, or unset, leaves scaling to the operator, and to that
+    version of Ray's own where that is asked for otherwise."""
     idle_timeout_seconds: NonNegative | None = None
     """Seconds without work after which a worker is removed; 60 when unset."""
     upscaling_mode: str | None = Field(

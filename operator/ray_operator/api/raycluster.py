@@ -80,6 +80,10 @@ class HeadGroupSpec(GroupSpec):
     """How the Ingress exposes it."""
 
 
+MOST_HOSTS = 10_000
+"""More than any accelerator spans; a replica is made whole, so all of it is in memory at once."""
+
+
 class ScaleStrategy(Model):
     """Which workers go first."""
 
@@ -102,7 +106,7 @@ class WorkerGroupSpec(GroupSpec):
     """Never fewer replicas than this."""
     max_replicas: NonNegative = INT32_MAX
     """Never more replicas than this."""
-    num_of_hosts: Int32 = 1
+    num_of_hosts: Annotated[Int32, Field(json_schema_extra={"maximum": MOST_HOSTS})] = 1
     """Pods of each replica."""
     scale_strategy: ScaleStrategy | None = None
     """Which workers go first; the autoscaler's to write."""
@@ -147,11 +151,11 @@ class RayClusterSpec(Model):
     auth_options: options.AuthOptions | None = None
     """How callers of Ray authenticate."""
     network_policy: options.NetworkPolicyOptions | None = None
-    """Which traffic of the cluster's Pods is denied."""
+    """Which traffic of the cluster's Pods is denied. Not built yet: refused."""
     tls_options: options.TlsOptions | None = None
-    """Mutual TLS between the nodes."""
+    """Mutual TLS between the nodes. Not built yet: refused."""
     history_server_options: options.HistoryServerOptions | None = None
-    """What is kept of the cluster for the history server."""
+    """What is kept of the cluster for the history server. Not built yet: refused."""
 
 
 class RayCluster(Resource):

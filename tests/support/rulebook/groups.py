@@ -58,7 +58,7 @@ CASES: tuple[Case, ...] = (
         "RayCluster",
         {},
         {"spec/networkPolicy": {"mode": "DenyAll"}},
-        "spec.networkPolicy: needs the feature gate RayClusterNetworkPolicy",
+        "spec.networkPolicy: isn't built yet: remove it (feature gate RayClusterNetworkPolicy)",
         gates=features.DEFAULT,
     ),
     Case(
@@ -66,7 +66,7 @@ CASES: tuple[Case, ...] = (
         "RayCluster",
         {},
         {"spec/tlsOptions": {"enabled": False}},
-        "spec.tlsOptions: needs the feature gate RayClusterMTLS",
+        "spec.tlsOptions: isn't built yet: remove it (feature gate RayClusterMTLS)",
         gates=features.DEFAULT,
     ),
     Case(
@@ -74,7 +74,8 @@ CASES: tuple[Case, ...] = (
         "RayCluster",
         {},
         {"spec/historyServerOptions": {"collectorOptions": S3}},
-        "spec.historyServerOptions: needs the feature gate RayClusterHistoryServer",
+        "spec.historyServerOptions: isn't built yet: remove it"
+        " (feature gate RayClusterHistoryServer)",
         gates=features.DEFAULT,
     ),
     Case(
@@ -289,6 +290,14 @@ CASES: tuple[Case, ...] = (
         {f"{GROUP}/minReplicas": -1},
         "spec.workerGroupSpecs[0].minReplicas: is -1: use 0 or more",
         "should be greater than or equal to 0",
+    ),
+    Case(
+        Rule.REPLICAS,
+        "RayCluster",
+        {f"{GROUP}/numOfHosts": 10_000},
+        {f"{GROUP}/numOfHosts": 10_001},
+        "spec.workerGroupSpecs[0].numOfHosts: is 10001: use 10000 at most",
+        "should be less than or equal to 10000",
     ),
     Case(
         Rule.GROUP_SUSPEND,

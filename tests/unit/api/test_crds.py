@@ -27,6 +27,7 @@ STRUCTURAL = {
     "minItems",
     "minLength",
     "minimum",
+    "maximum",
     "pattern",
     "properties",
     "required",

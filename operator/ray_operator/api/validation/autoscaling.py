@@ -9,7 +9,7 @@ from ray_operator.api import cel, options
 from ray_operator.api import raycluster as api
 from ray_operator.api.rules import FieldError, Rule
 from ray_operator.api.validation import groups
-from ray_operator.features import Feature, Features
+from ray_operator.features import Feature, Features, lacking
 
 V2_SWITCH = "RAY_enable_autoscaler_v2"
 COMMAND_VARIABLE = "KUBERAY_GEN_AUTOSCALER_START_CMD"
@@ -73,7 +73,7 @@ def _group(
     if group.priority and _is_v1(spec):
         yield FieldError(f"{path}.priority", _NOT_IN_V1, Rule.GROUP_PRIORITY)
     if group.suspend and Feature.DELETION_POLICY not in features:
-        message = f"needs the feature gate {Feature.DELETION_POLICY}"
+        message = lacking(Feature.DELETION_POLICY)
         yield FieldError(f"{path}.suspend", message, Rule.FEATURE_GATE)
     if group.suspend and spec.enable_in_tree_autoscaling:
         message = "can't be true with autoscaling on: set maxReplicas to 0 instead"

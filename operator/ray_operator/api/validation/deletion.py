@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ray_operator.api import cel
 from ray_operator.api import rayjob as api
 from ray_operator.api.rules import FieldError, Rule
-from ray_operator.features import Feature, Features
+from ray_operator.features import Feature, Features, lacking
 
 OF_CLUSTER = ("DeleteCluster", "DeleteWorkers")
 ORDER = ("DeleteWorkers", "DeleteCluster", "DeleteSelf")
@@ -22,8 +22,7 @@ def errors(spec: api.RayJobSpec, at: str, features: Features) -> Iterator[FieldE
     if given is None:
         return
     if Feature.DELETION_POLICY not in features:
-        message = f"needs the feature gate {Feature.DELETION_POLICY}"
-        yield FieldError(path, message, Rule.FEATURE_GATE)
+        yield FieldError(path, lacking(Feature.DELETION_POLICY), Rule.FEATURE_GATE)
     has_legacy = given.on_success is not None or given.on_failure is not None
     if given.deletion_rules and spec.shutdown_after_job_finishes:
         yield _error(f"{path}.deletionRules", "remove it, or shutdownAfterJobFinishes")

@@ -10,7 +10,7 @@ from ray_operator.api import cel, options
 from ray_operator.api import raycluster as api
 from ray_operator.api.rules import FieldError, Rule
 from ray_operator.api.validation import groups
-from ray_operator.features import Feature, Features
+from ray_operator.features import Feature, Features, lacking
 
 ADDRESS = "RAY_REDIS_ADDRESS"
 USERNAME = "REDIS_USERNAME"
@@ -78,7 +78,7 @@ def _backend(
             yield FieldError(f"{path}.storage", message, Rule.FT_BACKEND)
         return
     if Feature.EMBEDDED_STORAGE not in features:
-        message = f"rocksdb needs the feature gate {Feature.EMBEDDED_STORAGE}"
+        message = f"rocksdb {lacking(Feature.EMBEDDED_STORAGE)}"
         yield FieldError(f"{path}.backend", message, Rule.FEATURE_GATE)
     for value, field in (
         (given.redis_address, "redisAddress"),

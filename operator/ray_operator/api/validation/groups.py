@@ -125,6 +125,9 @@ def _bounds(path: str, group: api.WorkerGroupSpec) -> Iterator[FieldError]:
         yield FieldError(f"{path}.minReplicas", f"is {least}: use 0 or more", Rule.REPLICAS)
     if most < 0:
         yield FieldError(f"{path}.maxReplicas", f"is {most}: use 0 or more", Rule.REPLICAS)
+    if group.num_of_hosts > api.MOST_HOSTS:
+        message = f"is {group.num_of_hosts}: use {api.MOST_HOSTS} at most"
+        yield FieldError(f"{path}.numOfHosts", message, Rule.REPLICAS)
     if least > most:
         message = f"is {least}, above maxReplicas {most}: lower it, or raise maxReplicas"
         yield FieldError(f"{path}.minReplicas", message, Rule.REPLICAS)

@@ -9,7 +9,7 @@ from ray_operator.api import base, cel, options
 from ray_operator.api import raycluster as api
 from ray_operator.api.rules import FieldError, Rule
 from ray_operator.api.validation import groups
-from ray_operator.features import Feature, Features
+from ray_operator.features import Feature, Features, lacking
 
 CONTAINER = "ray-history-collector"
 RESERVED = (
@@ -45,8 +45,7 @@ def errors(spec: api.RayClusterSpec, at: str, features: Features) -> Iterator[Fi
         return
     path = f"{at}.historyServerOptions"
     if Feature.HISTORY_SERVER not in features:
-        message = f"needs the feature gate {Feature.HISTORY_SERVER}"
-        yield FieldError(path, message, Rule.FEATURE_GATE)
+        yield FieldError(path, lacking(Feature.HISTORY_SERVER), Rule.FEATURE_GATE)
     if given.collector_options is None:
         message = "is missing: say at least its image and STORAGE_BACKEND"
         yield FieldError(f"{path}.collectorOptions", message, Rule.HISTORY_SERVER)

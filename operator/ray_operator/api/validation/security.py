@@ -9,7 +9,7 @@ from ray_operator.api import base, cel, options, ray_version
 from ray_operator.api import raycluster as api
 from ray_operator.api.rules import FieldError, Rule
 from ray_operator.api.validation import groups, meta
-from ray_operator.features import Feature, Features
+from ray_operator.features import Feature, Features, lacking
 
 TOKEN_VERSION = (2, 52, 0)
 K8S_TOKEN_VERSION = (2, 55, 0)
@@ -115,7 +115,7 @@ def _tls_reserved(container: base.Json, path: str) -> Iterator[FieldError]:
 
 
 def _gate(path: str, feature: Feature) -> FieldError:
-    return FieldError(path, f"needs the feature gate {feature}", Rule.FEATURE_GATE)
+    return FieldError(path, lacking(feature), Rule.FEATURE_GATE)
 
 
 def expressions() -> Iterator[cel.Cel]:
