@@ -3,6 +3,7 @@
 The table names all that differs, and why; what isn't in it is the same, and nothing in it is stale.
 """
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,23 @@ def test_the_roles_for_users_are_the_chart_s(chart: charts.Rendered) -> None:
     for path in files:
         (role,) = charts.loaded(path)
         assert chart.one("ClusterRole", role["metadata"]["name"])["rules"] == role["rules"]
+
+
+def test_the_readme_s_overlay_adds_a_flag(
+    tools: Path, base: charts.Rendered, tmp_path: Path
+) -> None:
+    readme = (charts.ROOT / "README.md").read_text()
+    overlay = readme.partition("With kustomize, an overlay does:\n\n```yaml\n")[2].partition("```")[
+        0
+    ]
+    shutil.copytree(CONFIG, tmp_path / "operator/config")
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team/kustomization.yaml").write_text(overlay)
+
+    def arguments(found: charts.Rendered) -> list[str]:
+        (container,) = found.one("Deployment")["spec"]["template"]["spec"]["containers"]
+        return list(container["args"])
+
+    overlaid = charts.kustomized(tools, tmp_path / "team")
+    assert arguments(overlaid) == [*arguments(base), "--feature-gates=RayCronJob=true"]
+    assert overlaid.names() == base.names()
