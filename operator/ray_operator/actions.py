@@ -6,7 +6,7 @@ name suffixes are drawn by `apply`, never here).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -15,6 +15,8 @@ from ray_operator.api import rules
 
 MOST_NAMES = 10
 """Of a kind, in one event."""
+MOST_CHANGES = 256
+"""Patches and deletions of one pass."""
 
 Manifest = Mapping[str, Any]
 """A Kubernetes object as plain JSON."""
@@ -129,6 +131,19 @@ def joined(*plans: Plan) -> Plan:
         events=tuple(event for each in plans for event in each.events),
         asks_ray=any(each.asks_ray for each in plans),
     )
+
+
+def bounded(plan: Plan) -> Plan:
+    """Leave what is too much for one pass to the next, so that none takes minutes.
+
+    Objects to be made don't count: who plans them makes few at a time. What is deleted isn't left
+    behind them, or a quota that it would free refuses them for ever.
+    """
+    late = {id(each) for each in [a for a in plan.actions if not makes(a)][MOST_CHANGES:]}
+    if not late:
+        return plan
+    first = tuple(action for action in plan.actions if id(action) not in late)
+    return replace(plan, actions=first, requeue_after=timedelta())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

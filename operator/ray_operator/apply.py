@@ -57,26 +57,26 @@ class Applier:
     async def apply(self, plan: actions.Plan) -> actions.Outcome:
         """Carry out the plan's actions in order, in batches that double while all goes well.
 
-        After a failed create, further creates that would be told by the same reasons are left
-        for a later pass: a quota that refuses one Pod refuses the next thousand too.
+        After a failed create, further creates of the same kind (and worker group) are left for a
+        later pass: a quota that refuses one Pod refuses the next thousand too.
 
         Raises:
             NotLeading: the lease is too old; what was not done is left undone.
         """
         results: list[actions.Result] = []
-        refused: set[actions.Reasons] = set()
+        refused: set[tuple[actions.Reasons, str]] = set()
         rest, size = list(plan.actions), 1
         while rest:
             batch, rest = rest[:size], rest[size:]
             done = await asyncio.gather(*(self._carry_out(action) for action in batch))
             results.extend(done)
-            failed = {result.action.reasons for result in done if result.error is not None}
+            failed = {_kind(result.action) for result in done if result.error is not None}
             refused |= failed
             size = 1 if failed else min(size * 2, MAX_AT_ONCE)
             rest = [
                 action
                 for action in rest
-                if not (actions.makes(action) and action.reasons in refused)
+                if not (actions.makes(action) and _kind(action) in refused)
             ]
         return actions.Outcome(results=tuple(results), invalid=plan.invalid)
 
@@ -252,6 +252,13 @@ def inherited(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | Non
                 *map(dict, fields[index + 1 :]),
             ]
     return None
+
+
+def _kind(action: actions.Action) -> tuple[actions.Reasons, str]:
+    """Return what is alike in actions of which one failing lets expect that the others fail."""
+    manifest = action.manifest if isinstance(action, actions.Create) else {}
+    labels = manifest.get("metadata", {}).get("labels", {})
+    return action.reasons, labels.get(names.GROUP_LABEL, "")
 
 
 def _has_owner(found: bytes, manifest: actions.Manifest) -> bool:

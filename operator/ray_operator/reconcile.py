@@ -7,7 +7,6 @@ but the stores, so it may end anywhere and start again.
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import logging
 import math
@@ -39,8 +38,6 @@ SLOW_PASS = timedelta(minutes=3)
 """A pass that takes longer hangs: every request in it has a time-out of its own."""
 
 JITTER = 1.2
-MOST_ACTIONS = 256
-"""Of one pass."""
 
 _log = logging.getLogger(__name__)
 
@@ -201,7 +198,7 @@ class Reconciler:
             now = datetime.now(UTC)
             around = await kind.look_up(resource)
             observed = kind.observe(resource, around)
-            plan = _bounded(kind.plan(resource, observed, self._settings, now))
+            plan = actions.bounded(kind.plan(resource, observed, self._settings, now))
             kind.ask(key, kind.inquire(resource, observed, plan, now))
             if self._replaces(key, plan, data) and not await self._is_alive(key, kind, data):
                 return "success"
@@ -284,11 +281,3 @@ class Reconciler:
             if not self._may_write():
                 raise errors.NotLeading
             await events.post(self._client, regarding, event, now=datetime.now(UTC))
-
-
-def _bounded(plan: actions.Plan) -> actions.Plan:
-    """Leave what is too much for one pass to the next, so that none takes minutes."""
-    if len(plan.actions) <= MOST_ACTIONS:
-        return plan
-    first = plan.actions[:MOST_ACTIONS]
-    return dataclasses.replace(plan, actions=first, requeue_after=timedelta())

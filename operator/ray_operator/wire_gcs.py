@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from ray_operator import ray_records, scaling_records
 from ray_operator.protos import autoscaler_pb2 as pb
 
+MOST_TOLD = 1000
 _STATUS = {
     pb.RUNNING: ray_records.NodeStatus.RUNNING,
     pb.DEAD: ray_records.NodeStatus.DEAD,
@@ -39,7 +40,10 @@ def state(found: pb.ClusterResourceState, *, at: datetime) -> ray_records.Resour
 
 
 def report(said: scaling_records.Report, *, now: datetime) -> pb.AutoscalingState:
-    """Write what Ray is told; one entry a Pod to come, since Ray counts entries."""
+    """Write what Ray is told; one entry a Pod to come, since Ray counts entries.
+
+    Of a group at most `MOST_TOLD`: a mistyped number is no reason to send gigabytes.
+    """
     return pb.AutoscalingState(
         autoscaler_state_version=int(now.timestamp() * 1000),
         pending_instance_requests=(
@@ -50,7 +54,7 @@ def report(said: scaling_records.Report, *, now: datetime) -> pb.AutoscalingStat
                 request_ts=int(now.timestamp()),
             )
             for group, count in said.requested
-            for _ in range(count)
+            for _ in range(min(count, MOST_TOLD))
         ),
         pending_instances=(
             pb.PendingInstance(

@@ -1,8 +1,8 @@
-"""Whose fields of an object become ours when we first apply it."""
+"""What is tried after a refusal; and whose fields of an object become ours when we apply it."""
 
-from typing import Any
+from typing import Any, cast
 
-from ray_operator import apply
+from ray_operator import actions, apply, errors, kube, names, records
 
 OWNED: dict[str, Any] = {"f:metadata": {"f:ownerReferences": {}}, "f:spec": {"f:ports": {}}}
 
@@ -24,3 +24,38 @@ def test_nobody_s_once_we_applied_it() -> None:
 
 def test_nobody_s_who_did_not_make_it() -> None:
     assert apply.inherited([entry("kubectl-edit", "Update", {"f:spec": {}})]) is None
+
+
+class Api:
+    """Refuse the Pods of one group."""
+
+    def __init__(self, refused: str) -> None:
+        self.refused = refused
+        self.asked: list[str] = []
+
+    async def create(self, _: Any, __: str, manifest: Any, **___: Any) -> bytes:
+        group = manifest["metadata"]["labels"][names.GROUP_LABEL]
+        self.asked.append(group)
+        if group == self.refused:
+            raise errors.Forbidden("a policy refuses it")
+        return b"{}"
+
+
+def pod(group: str) -> actions.Create:
+    labels = {names.GROUP_LABEL: group}
+    return actions.Create(
+        resource=records.PODS,
+        manifest={"metadata": {"namespace": "ns1", "generateName": "demo-", "labels": labels}},
+        reasons=actions.Reasons("Created", "FailedToCreate", "FailedCreate"),
+    )
+
+
+async def test_a_group_whose_pods_are_refused_delays_no_other() -> None:
+    server = Api(refused="a")
+    applier = apply.Applier(
+        cast("kube.Kube", server), {records.PODS: apply.Unwatched()}, may_write=lambda: True
+    )
+    plan = actions.Plan(actions=(*[pod("a")] * 100, *[pod("b")] * 3))
+    outcome = await applier.apply(plan)
+    assert server.asked == ["a", "b", "b", "b"]
+    assert len(outcome.failures) == 1

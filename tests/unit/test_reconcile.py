@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -65,6 +66,10 @@ class Api:
             return None
         return msgspec.json.encode(body(self.version, {"failures": 0}))
 
+    async def patch(self, *_: Any, **__: Any) -> bytes:
+        self.asked.append("patch")
+        return b"{}"
+
     async def create(self, resource: records.Resource, *_: Any, **__: Any) -> bytes:
         self.asked.append(resource.kind)
         if self.refusal and resource == records.PODS:
@@ -95,6 +100,14 @@ POD = actions.Create(
     resource=records.PODS,
     manifest={"metadata": {"namespace": "ns1", "generateName": "demo-"}},
     reasons=actions.Reasons("Created", "FailedToCreate", "FailedCreate"),
+)
+PATCH = actions.Patch(
+    resource=records.PODS,
+    namespace="ns1",
+    name="demo-0",
+    uid="u",
+    change={"metadata": {}},
+    reasons=POD.reasons,
 )
 
 
@@ -275,9 +288,11 @@ async def test_a_replica_that_may_not_write_for_a_moment_comes_back_to_its_work(
 
 async def test_too_much_for_one_pass_is_done_in_several() -> None:
     server = Api()
-    count = reconcile.MOST_ACTIONS + 1
-    made, _ = reconciler(server, actions.Plan(actions=(POD,) * count))
+    count = actions.MOST_CHANGES + 1
+    patches = tuple(dataclasses.replace(PATCH, name=f"pod-{number}") for number in range(count))
+    made, _ = reconciler(server, actions.Plan(actions=(POD, *patches)))
     await passes(made, within=0.5)
     done = server.asked.index("status")
-    assert server.asked[:done].count("Pod") == reconcile.MOST_ACTIONS
-    assert server.asked.count("Pod") > reconcile.MOST_ACTIONS
+    assert server.asked[:done].count("Pod") == 1
+    assert server.asked[:done].count("patch") == actions.MOST_CHANGES
+    assert server.asked.count("patch") > actions.MOST_CHANGES

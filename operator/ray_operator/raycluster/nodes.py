@@ -7,7 +7,7 @@ applying the actions and deciding again gives, after finitely many rounds, none.
 Workers that terminate don't count, as in a ReplicaSet, so a replacement starts at once.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ray_operator import actions, names, records, settings
 from ray_operator.api import raycluster as api
@@ -31,12 +31,13 @@ def plan(
     """Bring head and workers to their numbers."""
     if not observed.head_pods() and head.stays_lost(cluster, observed):
         return actions.Plan()
-    plans = [
-        head.plan(cluster, observed, options=options, now=now),
-        *(
-            _group(cluster, group, observed, options=options, now=now)
-            for group in cluster.spec.worker_group_specs
-        ),
+    plans = [head.plan(cluster, observed, options=options, now=now)]
+    room = turnover.MOST_CREATED
+    for group in cluster.spec.worker_group_specs:
+        made = _group(cluster, group, observed, room=room, options=options, now=now)
+        room -= sum(map(actions.makes, made.actions))
+        plans.append(made)
+    plans += [
         _orphans(cluster, observed, options=options, now=now),
         _doomed(cluster, observed, options=options, now=now),
     ]
@@ -80,15 +81,16 @@ def _group(
     group: api.WorkerGroupSpec,
     observed: seen.Observed,
     *,
+    room: int,
     options: settings.Settings,
     now: datetime,
 ) -> actions.Plan:
-    """Bring one worker group to its number of Pods.
+    """Bring one worker group to its number of Pods, of which this pass makes `room` or one.
 
     A broken Pod goes after its successor was made, which carries on its count of failures.
     """
     if groups.is_multi_host(group, options):
-        return replicas.plan(cluster, group, observed, options=options, now=now)
+        return replicas.plan(cluster, group, observed, room=room, options=options, now=now)
     pods = observed.worker_pods(group.group_name)
     living = [pod for pod in pods if pod.deletion_at is None]
     listed = set(group.scale_strategy.workers_to_delete) if group.scale_strategy else set()
@@ -108,7 +110,8 @@ def _group(
         options=options,
         now=now,
     )
-    indices = turnover.free_indices(running, sizing.create)
+    create = min(sizing.create, max(room, 1))
+    indices = turnover.free_indices(running, create)
     failures = turnover.failures_by_index(health.broken, indices)
     places = [
         desired.Place(
@@ -140,6 +143,6 @@ def _group(
                     for pod, _ in health.broken
                 ),
             ),
-            requeue_after=health.wait,
+            requeue_after=health.wait if create == sizing.create else timedelta(),
         ),
     )

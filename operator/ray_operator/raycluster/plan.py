@@ -149,7 +149,10 @@ def _plan_suspended(cluster: api.RayCluster, observed: seen.Observed) -> actions
 def _restamp(
     cluster: api.RayCluster, pods: Sequence[records.Pod], *, options: settings.Settings
 ) -> actions.Plan:
-    """Make the hashes ours, then look again; the head comes last, since it tells whose they are."""
+    """Make the hashes ours, then look again; the head comes last, since it tells whose they are.
+
+    What has them is left alone: of many Pods, each pass stamps only some.
+    """
     return actions.Plan(
         actions=tuple(
             actions.Patch(
@@ -157,10 +160,12 @@ def _restamp(
                 namespace=pod.namespace,
                 name=pod.name,
                 uid=pod.uid,
-                change={"metadata": {"annotations": upgrade.stamps(cluster, pod, options=options)}},
+                change={"metadata": {"annotations": stamps}},
                 reasons=STAMP,
             )
             for pod in pods
+            if not (stamps := upgrade.stamps(cluster, pod, options=options)).items()
+            <= pod.annotations.items()
         ),
         requeue_after=timedelta(),
     )

@@ -25,10 +25,15 @@ def plan(
     group: api.WorkerGroupSpec,
     observed: seen.Observed,
     *,
+    room: int,
     options: settings.Settings,
     now: datetime,
 ) -> actions.Plan:
-    """Bring the group to its number of whole, healthy replicas."""
+    """Bring the group to its number of whole, healthy replicas.
+
+    This pass makes as many as `room` Pods are, or one if there is room for any: half a replica
+    would be broken.
+    """
     living = [pod for pod in observed.worker_pods(group.group_name) if pod.deletion_at is None]
     if labels := _missing_labels(group, living, now=now):
         return labels
@@ -46,7 +51,8 @@ def plan(
             whole.append(replica)
     wanted = groups.desired_replicas(group)
     sizing = rollout.plan(cluster, group, observed, whole, wanted=wanted, options=options, now=now)
-    indices = turnover.free_indices((replica[0] for replica in whole), sizing.create)
+    create = min(sizing.create, max(room // groups.hosts(group), int(room > 0)))
+    indices = turnover.free_indices((replica[0] for replica in whole), create)
     failures = turnover.failures_by_index(health.broken, indices)
     places = [
         desired.Place(
@@ -69,7 +75,11 @@ def plan(
     ]
     # The successors carry on the count of failures, so they come first.
     return actions.joined(
-        actions.Plan(actions=(*created, *doomed), requeue_after=health.wait), sizing.leaving
+        actions.Plan(
+            actions=(*created, *doomed),
+            requeue_after=health.wait if create == sizing.create else timedelta(),
+        ),
+        sizing.leaving,
     )
 
 
@@ -115,12 +125,18 @@ def _labels(uid: str, group: api.WorkerGroupSpec, index: int, *, now: datetime) 
 def _missing_labels(
     group: api.WorkerGroupSpec, living: Sequence[records.Pod], *, now: datetime
 ) -> actions.Plan | None:
-    """Make replicas of Pods that lack the labels, oldest first; None when there are none."""
+    """Make replicas of Pods that lack the labels, oldest first; None when there are none.
+
+    Of many, a pass makes as many whole ones as it may change Pods.
+    """
     lost = [pod for pod in living if names.REPLICA_NAME_LABEL not in pod.labels]
     if not lost:
         return None
     lost.sort(key=lambda pod: (pod.created_at, pod.name))
     hosts = groups.hosts(group)
+    most = max(actions.MOST_CHANGES // hosts, 1) * hosts
+    left = lost[most:]
+    lost = lost[:most]
     count = len(lost) // hosts
     named = [pod for pod in living if names.REPLICA_NAME_LABEL in pod.labels]
     patches = [
@@ -130,7 +146,11 @@ def _missing_labels(
         for host, pod in enumerate(lost[place * hosts : (place + 1) * hosts])
     ]
     why = "it has no labels of a replica, and too few others are like it"
-    rest = [turnover.delete(pod, turnover.DELETE_WORKER, why) for pod in lost[count * hosts :]]
+    rest = [
+        turnover.delete(pod, turnover.DELETE_WORKER, why)
+        for pod in lost[count * hosts :]
+        if not left
+    ]
     return actions.Plan(actions=(*patches, *rest), requeue_after=timedelta())
 
 

@@ -23,6 +23,10 @@ DELETE_WORKER = actions.Reasons(
 )
 
 
+MOST_CREATED = 256
+"""Worker Pods that one pass makes of a cluster, so that none takes minutes or much memory."""
+
+
 class Health(NamedTuple):
     """Pods sorted: those to replace now with their failures in a row, the rest, and a wait."""
 

@@ -210,7 +210,7 @@ def _content(manifest: Mapping[str, Any], annotations: Mapping[str, str]) -> str
 
 def decide(cluster: api.RayCluster, world: World) -> actions.Plan:
     seen = world.seen_by(cluster)
-    return plan.plan(seen, world.observed, builders.SETTINGS, world.now)
+    return actions.bounded(plan.plan(seen, world.observed, builders.SETTINGS, world.now))
 
 
 def converge(
