@@ -270,6 +270,7 @@ class Service(msgspec.Struct, frozen=True):
     cluster_ip: str = ""
     ports: tuple[ServicePort, ...] = ()
     selector: Mapping[str, str] = {}
+    deletion_at: datetime | None = None
 
 
 class EndpointSlice(msgspec.Struct, frozen=True):

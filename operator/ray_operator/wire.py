@@ -134,6 +134,7 @@ def service(data: bytes | msgspec.Raw) -> records.Service:
             for item in spec.ports
         ),
         selector=spec.selector,
+        deletion_at=metadata.deletion_timestamp,
     )
 
 

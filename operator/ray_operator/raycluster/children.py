@@ -61,12 +61,17 @@ _Child = records.Meta | records.Service
 def plan(
     cluster: api.RayCluster, observed: seen.Observed, *, options: settings.Settings
 ) -> actions.Plan:
-    """Create what is missing, update what changed, delete what is no longer wanted."""
+    """Create what is missing, update what changed, delete what is no longer wanted.
+
+    What is being deleted is waited for: a load balancer takes its time to go.
+    """
     present = _present(cluster, observed)
     wanted = [content.stamped(each) for each in _wanted(cluster, observed, options)]
     leaving = head_service.leaving(cluster, observed, options=options)
-    todo: list[actions.Action] = [_delete(each, "Service") for each in leaving]
-    waits = timedelta() if leaving else None
+    todo: list[actions.Action] = [
+        _delete(each, "Service") for each in leaving if each.deletion_at is None
+    ]
+    waits = timedelta() if todo else None
     for manifest in wanted:
         kind = manifest["kind"]
         found = present.get((kind, manifest["metadata"]["name"]))
@@ -84,7 +89,10 @@ def plan(
         todo += [
             _delete(each, each.kind)
             for key, each in present.items()
-            if isinstance(each, records.Meta) and each.kind in _SHOWS and key not in shown
+            if isinstance(each, records.Meta)
+            and each.kind in _SHOWS
+            and key not in shown
+            and each.deletion_at is None
         ]
     else:
         waits = LOOK_AGAIN

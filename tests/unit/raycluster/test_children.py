@@ -231,6 +231,19 @@ def test_a_head_service_gets_an_address_only_while_there_are_no_pods() -> None:
     ]
 
 
+def test_a_service_on_its_way_out_is_not_deleted_again() -> None:
+    """A load balancer's takes its time; to delete it again and again tells of nothing new."""
+    world = without_pods(worlds.converge(RENAMED, running(PLAIN)))
+    going = tuple(
+        msgspec.structs.replace(each, deletion_at=world.now)
+        if each.name == "demo-head-svc"
+        else each
+        for each in world.observed.services
+    )
+    world = dataclasses.replace(world, observed=dataclasses.replace(world.observed, services=going))
+    assert todo(RENAMED, world) == []
+
+
 def without_pods(world: worlds.World) -> worlds.World:
     return dataclasses.replace(world, observed=dataclasses.replace(world.observed, pods=()))
 
