@@ -4,6 +4,7 @@ Owns: which of their fields we read. Does not own: what all objects have (`wire`
 `wire`'s. Source: Kubernetes core/v1.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -63,6 +64,11 @@ class _PodCondition(msgspec.Struct, rename="camel"):
 class _PodContainer(msgspec.Struct):
     name: str
     image: str = ""
+    env: msgspec.Raw = msgspec.Raw(b"")
+
+
+_RAY_VARIABLE = b'"KUBERAY_GEN_RAY_START_CMD"'
+"""Which the Ray container alone has, in Pods of ours and of KubeRay's."""
 
 
 class _PodSpec(msgspec.Struct, rename="camel"):
@@ -91,6 +97,15 @@ class _Pod(msgspec.Struct):
 _POD = msgspec.json.Decoder(_Pod)
 
 
+def _ray_container(containers: Sequence[_PodContainer]) -> _PodContainer:
+    """Return the first container of the template, before which others may have been injected."""
+    if len(containers) > 1:
+        for each in containers:
+            if _RAY_VARIABLE in bytes(each.env):
+                return each
+    return containers[0]
+
+
 def submitter(data: bytes | msgspec.Raw) -> records.Pod:
     """Decode the JSON of a Pod of a RayJob's submitter, whose owner is the Job between the two.
 
@@ -117,6 +132,7 @@ def pod(data: bytes | msgspec.Raw) -> records.Pod:
     ready, placed = said.get("Ready"), said.get("PodScheduled")
     target = said.get("DisruptionTarget")
     assert metadata.creation_timestamp is not None
+    ray = _ray_container(decoded.spec.containers)
     return records.Pod(
         namespace=metadata.namespace,
         name=metadata.name,
@@ -127,8 +143,8 @@ def pod(data: bytes | msgspec.Raw) -> records.Pod:
         owner=metadata.owner(),
         created_at=metadata.creation_timestamp,
         deletion_at=metadata.deletion_timestamp,
-        ray_container=decoded.spec.containers[0].name,
-        ray_image=decoded.spec.containers[0].image,
+        ray_container=ray.name,
+        ray_image=ray.image,
         restart_policy=decoded.spec.restart_policy,
         node=decoded.spec.node_name,
         grace=timedelta(seconds=decoded.spec.termination_grace_period_seconds),
