@@ -14,6 +14,7 @@ from datetime import datetime
 from ray_operator import actions, names, records
 from ray_operator.raycluster import head as cluster_head
 from ray_operator.raycluster import idleness, reach
+from ray_operator.raycluster import observed as cluster_seen
 from ray_operator.rayjob import (
     attempt,
     children,
@@ -235,11 +236,15 @@ def _overdue(case: Case, state: State) -> State | None:
 
 
 def _is_to_be_asked(case: Case, deadline: datetime) -> bool:
-    """Tell whether Ray may know of a job that a sidecar submitted, and wasn't asked since."""
-    answer = case.observed.ray
+    """Tell whether Ray may know of a job that a sidecar submitted, and wasn't asked since.
+
+    A head in which Ray doesn't run isn't asked: it has no job yet, or has lost it.
+    """
+    answer, head = case.observed.ray, case.observed.head()
     is_deaf = answer.error and answer.in_vain >= case.options.rayjob_status_timeout
+    is_up = head is not None and cluster_seen.has_ray(head)
     is_beside = case.mode == "SidecarMode" and case.observed.submitter_container() is not None
-    return is_beside and not is_deaf and not case.has_answer_since(deadline)
+    return is_beside and is_up and not is_deaf and not case.has_answer_since(deadline)
 
 
 def _may_have_run(case: Case) -> bool:

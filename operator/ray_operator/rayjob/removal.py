@@ -6,7 +6,8 @@ is said then.
 """
 
 import dataclasses
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from ray_operator import actions, records
 from ray_operator.rayjob import children
@@ -25,7 +26,7 @@ def step(case: Case) -> Step:
     has_objects = case.owns_cluster() or seen.submitter is not None
     pods = () if case.selects_cluster else seen.pods
     left = [*pods, *seen.submitter_pods]
-    since = case.state.teardown_since or case.now.replace(microsecond=0)
+    since = case.state.teardown_since or _begun(case, left)
     is_late = case.now >= since + PATIENCE
     if has_objects or (left and not is_late):
         return Step(
@@ -76,6 +77,16 @@ def delete_submitter(case: Case, why: str) -> tuple[actions.Action, ...]:
             propagation="Background",  # the kind's default leaves the Pods behind
         ),
     )
+
+
+def _begun(case: Case, left: Sequence[records.Pod]) -> datetime:
+    """Return since when all Pods that are left are to go, for a status that can't say it.
+
+    KubeRay's CRD drops `teardownStartTime`.
+    """
+    now = case.now.replace(microsecond=0)
+    told = (pod.deletion_at - pod.grace if pod.deletion_at else now for pod in left)
+    return max(told, default=now)
 
 
 def _why(case: Case) -> str:

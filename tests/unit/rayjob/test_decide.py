@@ -146,6 +146,42 @@ def test_a_sidecar_s_deadline_waits_for_rays_word() -> None:
     assert end.reason == Reason.PRE_RUNNING_DEADLINE_EXCEEDED
 
 
+@pytest.mark.parametrize(
+    ("ray", "beside", "phase"),
+    [
+        ("waiting", "waiting", "Pending"),
+        ("waiting", "running", "Pending"),
+        ("terminated", "running", "Running"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("activeDeadlineSeconds", Reason.DEADLINE_EXCEEDED),
+        ("preRunningDeadlineSeconds", Reason.PRE_RUNNING_DEADLINE_EXCEEDED),
+    ],
+)
+def test_no_deadline_waits_for_the_word_of_a_head_in_which_ray_does_not_run(
+    ray: str, beside: str, phase: str, limit: str, reason: Reason
+) -> None:
+    """Such as one whose image, or a Secret of its, can't be had: nobody asks it anything."""
+    containers = (
+        records.Container("ray-head", state=ray),
+        records.Container(names.SUBMITTER, state=beside),
+    )
+    head = given.head(phase=phase, ip="10.0.0.9", containers=containers, restart_policy="Never")
+    around = given.seen(
+        cluster=given.cluster(ready=False),
+        pods=(head,),
+        submitter=None,
+        ray=ray_records.JobAnswer(),
+    )
+    spec: dict[str, Any] = {"submissionMode": "SidecarMode", limit: 60}
+    assert given.step(INITIALIZING, around, now=NOW - SECOND, **spec).state == INITIALIZING
+    end = given.step(INITIALIZING, around, **spec).state
+    assert (end.phase, end.reason) == (Phase.FAILED, reason)
+
+
 def test_a_failed_attempt_leaves_no_submitter_that_could_still_submit() -> None:
     lost = given.state(Phase.FAILED, reason=Reason.DEADLINE_EXCEEDED, ended_at=given.NOW)
     unseen = given.after(lost, job_status="")
@@ -428,6 +464,35 @@ def test_patience_ends_too_where_another_operator_began_to_remove() -> None:
     assert first == given.after(before, teardown_since=NOW)
     later = given.step(first, stuck, now=NOW + removal.PATIENCE)
     assert later.state.phase is Phase.NEW
+
+
+def pruned(state: State) -> State:
+    """Return the state as it is read where KubeRay's CRDs are served."""
+    kept = {key: each for key, each in states.manifest(state).items() if key != "teardownStartTime"}
+    return states.read(kept)
+
+
+@pytest.mark.parametrize("phase", GOING)
+def test_patience_ends_too_where_the_status_cannot_hold_since_when(phase: Phase) -> None:
+    """CRDs of KubeRay's stay when its operator is replaced."""
+    asked_at, grace = NOW - timedelta(minutes=1), timedelta(minutes=2)
+    sooner = given.head("uid-1", deletion_at=NOW - timedelta(minutes=9))
+    later = given.submitter_pod(deletion_at=asked_at + grace, grace=grace)
+    stuck = observed.Observed(pods=(sooner,), submitter_pods=(later,))
+    before, due = given.state(phase), asked_at + removal.PATIENCE
+    for now in (NOW, due - SECOND):
+        step = given.step(before, stuck, now=now)
+        assert (step.state.phase, step.wait) == (phase, due - now)
+        before = pruned(step.state)
+    step = given.step(before, stuck, now=due)
+    assert (step.state.phase, len(step.events)) == (AFTER[phase], 1)
+
+
+def test_pods_that_nobody_has_told_to_go_yet_are_not_left_behind() -> None:
+    told = given.head("uid-1", deletion_at=NOW - timedelta(hours=1))
+    around = observed.Observed(pods=(told, given.head("uid-2")))
+    step = given.step(given.state(Phase.RETRYING), around)
+    assert (step.state.phase, step.wait) == (Phase.RETRYING, removal.PATIENCE)
 
 
 def test_somebody_elses_cluster_is_never_deleted() -> None:
