@@ -326,8 +326,16 @@ _SERVICES = (
         "RayService",
         {"metadata/annotations": {"ray.io/initializing-timeout": "1h30m"}},
         {"metadata/annotations": {"ray.io/initializing-timeout": "-5m"}},
-        "metadata.annotations[ray.io/initializing-timeout]: '-5m' is no positive duration: write"
-        " it like 30s, 5m or 300",
+        "metadata.annotations[ray.io/initializing-timeout]: '-5m' is no positive duration of at"
+        " most 292 years: write it like 30s, 5m or 300",
+    ),
+    Case(
+        Rule.SERVICE_TIMEOUT,
+        "RayService",
+        {"metadata/annotations": {"ray.io/initializing-timeout": "9223372036"}},
+        {"metadata/annotations": {"ray.io/initializing-timeout": "9223372037"}},
+        "metadata.annotations[ray.io/initializing-timeout]: '9223372037' is no positive duration of"
+        " at most 292 years: write it like 30s, 5m or 300",
     ),
     Case(
         Rule.SERVICE_CONFIG,

@@ -302,6 +302,33 @@ def test_a_start_that_takes_too_long_ends_and_a_new_spec_begins_anew() -> None:
     assert world.status["serviceStatus"] == "Running"
 
 
+LONG = ["300000000000", "99999999999999", "2562048h", "9" * 5000, f"{'9' * 5000}s"]
+
+
+@pytest.mark.parametrize("text", LONG, ids=lambda text: text[:20])
+def test_a_time_that_no_clock_can_hold_is_refused_and_ends_nothing(text: str) -> None:
+    world = World(serveConfigV2=config(path=BROKEN))
+    world.settle()
+    world.annotations[names.INITIALIZING_TIMEOUT_ANNOTATION] = text
+    world.settle(40)
+    refused = world.condition(Type.SPEC_VALID)
+    assert refused["message"] == (
+        f"metadata.annotations[ray.io/initializing-timeout]: {text!r} is no positive duration of at"
+        " most 292 years: write it like 30s, 5m or 300"
+    )
+    assert world.condition(Type.READY)["reason"] == "ValidationFailed"
+    assert world.pending
+
+
+@pytest.mark.parametrize("text", ["9223372036", "2562047h"])
+def test_the_longest_time_is_one_that_goes_by(text: str) -> None:
+    world = World(serveConfigV2=config(path=BROKEN))
+    world.annotations[names.INITIALIZING_TIMEOUT_ANNOTATION] = text
+    world.settle(40)
+    assert world.condition(Type.SPEC_VALID)["status"] == "True"
+    assert world.condition(Type.READY)["reason"] == "Initializing"
+
+
 def test_deletion_waits_for_the_clusters() -> None:
     world = World().settle()
     world.is_deleted = True

@@ -6,6 +6,7 @@ YAML mapping.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from ray_operator import features, names
 from ray_operator.api import cel, duration, kubernetes, serve_config
@@ -50,13 +51,27 @@ def warnings(
     return found
 
 
+def initializing_timeout(service: api.RayService) -> timedelta | None:
+    """Return how long nothing may serve at first; None for ever, also if what is given is refused.
+
+    It is a duration as Go writes it, or whole seconds, and at most what Go can hold.
+    """
+    text = service.metadata.annotations.get(names.INITIALIZING_TIMEOUT_ANNOTATION, "")
+    is_seconds = text.isascii() and text.isdigit()
+    try:
+        given = duration.parse(f"{text}s" if is_seconds else text)
+    except ValueError:  # Python reads no number of thousands of digits
+        return None
+    return given if given and given > timedelta() else None
+
+
 def _timeout(service: api.RayService) -> Iterator[FieldError]:
     key = names.INITIALIZING_TIMEOUT_ANNOTATION
     text = service.metadata.annotations.get(key, "")
-    is_seconds = text.isascii() and text.isdigit() and int(text) > 0
-    given = duration.parse(text)
-    if text and not is_seconds and (given is None or given.total_seconds() <= 0):
-        message = f"{text!r} is no positive duration: write it like 30s, 5m or 300"
+    if text and initializing_timeout(service) is None:
+        message = (
+            f"{text!r} is no positive duration of at most 292 years: write it like 30s, 5m or 300"
+        )
         yield FieldError(f"metadata.annotations[{key}]", message, Rule.SERVICE_TIMEOUT)
 
 
