@@ -60,6 +60,7 @@ class World:
         self._scaling = scaling
         self._users = users
         self._endpoints: dict[records.Key, service_observed.Endpoints] = {}
+        self._runs: dict[records.Key, dict[bytes, cron_observed.Run]] = {}
 
     def raycluster(
         self, cluster: api.RayCluster, around: records.Surroundings
@@ -113,9 +114,18 @@ class World:
         )
 
     def raycronjob(self, cron: cron_api.RayCronJob, _: None) -> cron_observed.Observed:
-        """Return the RayJobs whose controller is this RayCronJob, by UID."""
-        jobs = self._own.owned_by(cron.metadata.uid, records.RAYJOBS.kind)
-        return cron_observed.Observed(runs=tuple(sorted(map(wire_runs.run, jobs), key=_age)))
+        """Return the RayJobs whose controller is this RayCronJob, by UID.
+
+        All are looked at whenever one of them changes, and by default all are kept: what hasn't
+        changed since the last pass isn't decoded again.
+        """
+        metadata = cron.metadata
+        key = records.Key(records.RAYCRONJOBS.kind, metadata.namespace, metadata.name)
+        before = self._runs.get(key, {})
+        jobs = self._own.owned_by(metadata.uid, records.RAYJOBS.kind)
+        runs = {data: before.get(data) or wire_runs.run(data) for data in jobs}
+        self._runs[key] = runs
+        return cron_observed.Observed(runs=tuple(sorted(runs.values(), key=_age)))
 
     def rayservice(self, service: service_api.RayService, _: None) -> service_observed.Observed:
         """Return clusters and Services whose controller is this RayService, by UID."""
@@ -148,6 +158,7 @@ class World:
     def forget(self, key: records.Key) -> None:
         """Drop what is remembered of a resource that is gone."""
         self._endpoints.pop(key, None)
+        self._runs.pop(key, None)
 
     def _counted(self, key: records.Key, service: str) -> service_observed.Endpoints:
         """Count the Pods that take requests, and remember since when there are some, or none."""

@@ -4,15 +4,12 @@ Owns: which of their fields it reads. Does not own: finding them (`resources`). 
 annotation is broken is still a run, of an unknown tick.
 """
 
-import functools
 from datetime import datetime
 
 import msgspec
 
 from ray_operator import conditions, names, wire
 from ray_operator.raycronjob import observed
-
-REMEMBERED = 4096
 
 
 class _Status(msgspec.Struct, rename="camel"):
@@ -29,12 +26,11 @@ class _RayJob(msgspec.Struct):
 _RAY_JOB = msgspec.json.Decoder(_RayJob)
 
 
-@functools.lru_cache(maxsize=REMEMBERED)
 def run(data: bytes) -> observed.Run:
     """Decode a RayJob's JSON.
 
-    It is remembered, since all RayJobs of a RayCronJob are looked at whenever one of them changes,
-    and by default all are kept. Raises msgspec.DecodeError: it is no RayJob.
+    Raises:
+        msgspec.DecodeError: it is no RayJob.
     """
     decoded = _RAY_JOB.decode(data)
     metadata, status = decoded.metadata, decoded.status

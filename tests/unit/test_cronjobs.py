@@ -1,5 +1,6 @@
 """What is read of RayJobs, and the word in the log when the feature gate is off."""
 
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,21 +53,17 @@ def test_a_broken_annotation_tells_no_tick(tick: str) -> None:
     assert wire_runs.run(ray_job("a", metadata=annotated(tick))).tick is None
 
 
-def test_runs_of_this_very_one_are_seen_in_the_order_of_their_ticks() -> None:
-    store = resources.Resources(lambda _: None)
+def ray_job_of(uid: str, name: str, *, version: int = 1, **metadata: Any) -> dict[str, Any]:
+    """Return a RayJob that the RayCronJob of that UID made."""
     owner = {"apiVersion": "ray.io/v1", "kind": "RayCronJob", "name": "nightly", "controller": True}
-    given: list[tuple[str, str, dict[str, Any]]] = [
-        ("b", world.UID, {"creationTimestamp": "2026-01-01T14:00:00Z"}),
-        ("former", "another", {}),
-        ("z", world.UID, annotated("2026-01-01T13:00:00Z")),
-        ("m", world.UID, {}),
-    ]
-    for name, uid, fields in given:
-        metadata = fields | {"resourceVersion": "1", "ownerReferences": [{**owner, "uid": uid}]}
-        body = msgspec.json.decode(ray_job(name, metadata=metadata))
-        store.put(records.Key("RayJob", "ns1", name), body)
+    given = {"resourceVersion": str(version), "ownerReferences": [{**owner, "uid": uid}]}
+    body: dict[str, Any] = msgspec.json.decode(ray_job(name, metadata=given | metadata))
+    return body
+
+
+def world_of(store: resources.Resources) -> observe.World:
     unused: Any = None
-    seen = observe.World(
+    return observe.World(
         unused,
         store,
         heads=unused,
@@ -76,8 +73,43 @@ def test_runs_of_this_very_one_are_seen_in_the_order_of_their_ticks() -> None:
         users=unused,
         is_kept=unused,
     )
-    found = seen.raycronjob(world.raycronjob(), None)
+
+
+def test_runs_of_this_very_one_are_seen_in_the_order_of_their_ticks() -> None:
+    store = resources.Resources(lambda _: None)
+    given: list[tuple[str, str, dict[str, Any]]] = [
+        ("b", world.UID, {"creationTimestamp": "2026-01-01T14:00:00Z"}),
+        ("former", "another", {}),
+        ("z", world.UID, annotated("2026-01-01T13:00:00Z")),
+        ("m", world.UID, {}),
+    ]
+    for name, uid, fields in given:
+        store.put(records.Key("RayJob", "ns1", name), ray_job_of(uid, name, **fields))
+    found = world_of(store).raycronjob(world.raycronjob(), None)
     assert [each.name for each in found.runs] == ["m", "z", "b"]
+
+
+def test_of_many_versions_of_a_run_only_the_newest_is_kept_in_memory() -> None:
+    store = resources.Resources(lambda _: None)
+    seen, cron = world_of(store), world.raycronjob()
+    key, still = records.Key("RayJob", "ns1", "a"), records.Key("RayJob", "ns1", "b")
+    store.put(still, ray_job_of(world.UID, "b"))
+    versions, unchanged = [], []
+    for version in range(1, 9):
+        store.put(key, ray_job_of(world.UID, "a", version=version))
+        runs = seen.raycronjob(cron, None).runs
+        assert seen._is_at_work(key)
+        versions.append(store.get(key))
+        unchanged.append(runs[1])
+    assert all(each is unchanged[0] for each in unchanged), "decoded once"
+    versions.append(bytes(bytearray(b"held by this test alone")))
+    before = [sys.getrefcount(versions[at]) for at in range(9)]
+    assert before[:7] == [before[8]] * 7
+    assert before[7] > before[8]
+    store.drop(key, "uid-a")
+    seen.forget(records.Key("RayCronJob", "ns1", "nightly"))
+    after = [sys.getrefcount(versions[at]) for at in range(9)]
+    assert after == [before[8]] * 9
 
 
 @pytest.mark.parametrize(("is_on", "count"), [(False, 1), (True, 0)])
