@@ -74,7 +74,7 @@ def decide(
     is_active = bool(asked.demand or launches or works or asked.has_drivers)
     active_at = now if is_active or remembered.active_at is None else remembered.active_at
     idle_for = now - active_at
-    failed = {**remembered.failed, **{each.group: now for each in stuck}}
+    failed = {**remembered.failed, **question.failures(stuck)}
     after = replace(
         remembered,
         short=memory.since(remembered.short, {shape for shape, _ in solution.shortage}, now),

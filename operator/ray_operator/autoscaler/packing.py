@@ -28,6 +28,7 @@ class Bin(NamedTuple):
     Attributes:
         members: names of the nodes; new ones have none yet; there are `number` of them.
         marks: of the requests on it that keep others of the same mark away.
+        is_stuck: it should be on its way, and isn't getting anywhere.
     """
 
     group: str
@@ -37,6 +38,7 @@ class Bin(NamedTuple):
     members: tuple[str, ...] = ()
     number: int = 0
     marks: frozenset[str] = frozenset()
+    is_stuck: bool = False
 
 
 class Offer(NamedTuple):
@@ -54,6 +56,7 @@ class Source(NamedTuple):
         room: how many more replicas it may have.
         offers: all the hosts of a replica; empty when nobody knows what they would have.
         availability: 1 unless it failed to bring nodes lately.
+        is_failing: nodes are stuck that are like those that it brings.
     """
 
     group: str
@@ -61,6 +64,7 @@ class Source(NamedTuple):
     offers: tuple[Offer, ...]
     priority: int = 0
     availability: float = 1.0
+    is_failing: bool = False
 
 
 class Filled(NamedTuple):
@@ -75,7 +79,8 @@ class Filled(NamedTuple):
 class Packing:
     """Place requests, and remember where; `sources` are the groups that may bring nodes.
 
-    With `within`, a label and its value, other nodes are left alone.
+    With `within`, a label and its value, other nodes are left alone. It is the `last_resort` to use
+    nodes that are stuck, and to have more made of the kind.
     """
 
     def __init__(
@@ -90,13 +95,13 @@ class Packing:
         self.launches: dict[str, int] = {}
         self.needed: set[str] = set()
         self.within: tuple[str, str] | None = None
+        self.last_resort = False
         self._conserves_gpus = conserves_gpus
         self._order = {source.group: index for index, source in enumerate(self.sources)}
 
-    def copy(self, more: Iterable[Bin] = ()) -> "Packing":
-        """Return another one that may go its own way, with some more nodes."""
-        bins = (*self.bins, *more)
-        twin = Packing(bins, self.sources, conserves_gpus=self._conserves_gpus)
+    def copy(self) -> "Packing":
+        """Return another one that may go its own way."""
+        twin = Packing(self.bins, self.sources, conserves_gpus=self._conserves_gpus)
         twin.launches, twin.needed = dict(self.launches), set(self.needed)
         return twin
 
@@ -177,7 +182,7 @@ class Packing:
         """Add replicas of the group that serves best; tell whether any does."""
         best: tuple[Score, Source, Offer, Filled] | None = None
         for source in self.sources:
-            if source.room <= 0:
+            if source.room <= 0 or (source.is_failing and not self.last_resort):
                 continue
             for offer in source.offers:
                 filled = self._fill(_fresh(source, offer), waiting)
@@ -196,6 +201,8 @@ class Packing:
 
     def _fill(self, each: Bin, waiting: "_Waiting") -> Filled | None:
         """Place on one node all that fits, the hardest first; None when nothing does."""
+        if each.is_stuck and not self.last_resort:
+            return None
         if self.within is not None and each.labels.get(self.within[0]) != self.within[1]:
             return None
         free, marks = dict(each.free), each.marks

@@ -1,14 +1,15 @@
 """What there is to decide on, and the packing problem that it poses.
 
-Owns: which nodes count as there or to come, which groups may grow, and which shortages are real.
-Does not own: solving it (`scale_up`) or what follows (`decide`). Invariant: equal questions pose
-equal problems, so that an unchanged one isn't solved again.
+Owns: which nodes count as there, to come or stuck, which groups may grow, and which shortages are
+real. Does not own: solving it (`scale_up`) or what follows (`decide`). Invariant: equal questions
+pose equal problems, so that an unchanged one isn't solved again.
 
 A shortage of plain requests is doubted once: what a node has free is newer than what waits, by up
 to a second, so that a task that was placed just now seems to wait still. It is believed at once
 where nothing that could have taken it has changed for as long. Gangs and constraints are exact.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -45,22 +46,21 @@ def problem(asked: Question, remembered: memory.Memory, now: datetime) -> scale_
     """Return what has to be solved before anything can be decided."""
     cluster = asked.cluster
     waiting = stuck(cluster, now)
-    held = {each.pod for each in waiting}
     templates = {group.name: group.template for group in cluster.groups}
     # What obstructs Pods of another template needn't obstruct those to come.
     failing = {each.group for each in waiting if each.template == templates[each.group]}
-    failing |= _refused(cluster, remembered, now)
+    refused = _refused(cluster, remembered, now)
     return scale_up.Problem(
         demand=asked.demand,
-        bins=_bins(cluster, held),
-        stuck=tuple(_bin(each) for each in cluster.workers() if each.pod in held),
+        bins=_bins(cluster, waiting),
         sources=tuple(
             packing.Source(
                 group.name,
-                0 if group.name in failing else group.maximum - group.present(),
+                0 if group.name in refused else group.maximum - group.present(),
                 group.offers,
                 group.priority,
                 _availability(group.name, remembered, asked.options, now),
+                is_failing=group.name in failing,
             )
             for group in cluster.groups
         ),
@@ -69,12 +69,13 @@ def problem(asked: Question, remembered: memory.Memory, now: datetime) -> scale_
     )
 
 
-def _bins(cluster: model.Cluster, held: set[str]) -> tuple[packing.Bin, ...]:
-    """Return the nodes that are there or to come; equal ones are one."""
+def _bins(cluster: model.Cluster, waiting: Sequence[model.Worker]) -> tuple[packing.Bin, ...]:
+    """Return the nodes that are there, to come, and at last stuck; equal ones are one."""
+    held = {each.pod for each in waiting}
     merged: dict[tuple[object, ...], list[tuple[packing.Bin, timedelta]]] = {}
     for each in cluster.workers():
-        if each.state in {model.State.RUNNING, model.State.PENDING} and each.pod not in held:
-            one = _bin(each)
+        if each.state in {model.State.RUNNING, model.State.PENDING}:
+            one = _bin(each, is_stuck=each.pod in held)
             merged.setdefault(_alike(one), []).append((one, each.idle or timedelta()))
     bins = [] if cluster.head is None else [cluster.head]
     for alike in merged.values():
@@ -90,7 +91,7 @@ def _bins(cluster: model.Cluster, held: set[str]) -> tuple[packing.Bin, ...]:
             for each in group.offers
             if group.owed()
         ]
-    return tuple(bins)
+    return tuple(sorted(bins, key=lambda each: each.is_stuck))
 
 
 def _alike(one: packing.Bin) -> tuple[object, ...]:
@@ -98,11 +99,18 @@ def _alike(one: packing.Bin) -> tuple[object, ...]:
     labels = frozenset(item for item in one.labels.items() if item[0] != OWN_LABEL)
     total = amounts.lasting(one.total)
     free = frozenset((name, one.free.get(name, 0)) for name in total)
-    return (one.group, free, frozenset(total.items()), labels)
+    return (one.group, free, frozenset(total.items()), labels, one.is_stuck)
 
 
-def _bin(worker: model.Worker) -> packing.Bin:
-    return packing.Bin(worker.group, worker.free, worker.total, worker.labels, (worker.pod,))
+def _bin(worker: model.Worker, *, is_stuck: bool) -> packing.Bin:
+    return packing.Bin(
+        worker.group,
+        worker.free,
+        worker.total,
+        worker.labels,
+        members=(worker.pod,),
+        is_stuck=is_stuck,
+    )
 
 
 def stuck(cluster: model.Cluster, now: datetime) -> list[model.Worker]:
@@ -114,6 +122,12 @@ def stuck(cluster: model.Cluster, now: datetime) -> list[model.Worker]:
         and each.obstacle
         and now - each.created_at > STUCK_AFTER
     ]
+
+
+def failures(waiting: Iterable[model.Worker]) -> dict[str, datetime]:
+    """Return since when each group has failed, by the youngest of its Pods that are stuck."""
+    by_age = sorted(waiting, key=lambda each: each.created_at)
+    return {each.group: each.created_at + STUCK_AFTER for each in by_age}
 
 
 def _refused(cluster: model.Cluster, remembered: memory.Memory, now: datetime) -> set[str]:

@@ -2,8 +2,8 @@
 
 Owns: the conditions, the order and the pace. Does not own: what is needed (`scale_up`), asking
 Ray, which has the last word (`scaling`), or groups beyond their bounds (`raycluster.scale_down`).
-Invariant: a replica goes only if all of it has been idle for its timeout at two looks in a row and
-nothing that is asked for could use it.
+Invariant: a replica that runs and is whole goes only if all of it has been idle for its timeout at
+two looks in a row and nothing that is asked for could use it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +23,11 @@ SHARE_AT_ONCE = 0.2
 """Of a group's replicas."""
 DEAD_FOR = timedelta(seconds=10)
 REFUSED_FOR = timedelta(seconds=10)
+GIVEN_UP_AFTER = timedelta(seconds=3600)
+"""A Pod that something obstructs for so long while others of its kind run: a new one may do better.
+
+Source: Ray, how long its autoscaler v2 waits for the Ray node of a Pod.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +79,15 @@ def plan(
         gone: list[Removal] = []
         going: list[Removal] = []
         idle: list[Sequence[model.Worker]] = []
+        may_give_up = not is_held and _starts(group)
         for name, replica in group.replicas().items():
             if lost := [each for each in replica if each.pod in dead]:
                 gone += _broken(group, replica, min(now - dead[each.pod] for each in lost), lost)
             elif _is_unneeded(group, replica, unneeded, wanted, now):
                 why = "nothing asks for it any more"
+                going.append(_removal(group, replica, why, drains=False))
+            elif may_give_up and _is_given_up(replica, now):
+                why = f"it hasn't started: {replica[0].obstacle}"
                 going.append(_removal(group, replica, why, drains=False))
             elif _is_idle(group, replica, solution.needed):
                 place = f"{group.name}/{name}"
@@ -151,6 +160,24 @@ def _is_unneeded(
     given = wanted.pending_timeout
     timeout = group.idle_timeout if given is None else given
     return all(each.pod in unneeded and now - unneeded[each.pod] > timeout for each in replica)
+
+
+def _starts(group: model.Group) -> bool:
+    """Tell whether Pods of the group's template do start; if not, a new one would do no better."""
+    return any(
+        each.state is model.State.RUNNING and each.template == group.template
+        for each in group.workers
+    )
+
+
+def _is_given_up(replica: Sequence[model.Worker], now: datetime) -> bool:
+    """Tell whether something has kept all of a replica from starting for too long."""
+    return all(
+        each.state is model.State.PENDING
+        and each.obstacle
+        and now - each.created_at > GIVEN_UP_AFTER
+        for each in replica
+    )
 
 
 def _is_refused(

@@ -3,6 +3,9 @@
 Owns: the order in which demands are served, and what is left. Does not own: fitting (`packing`),
 or when to act on it (`decide`). Invariant: equal problems have equal solutions, so an unchanged one
 is never solved twice; a problem and its solution can be sent to another process.
+
+A group whose Pods get stuck grows last, and only for more than those would serve once they start:
+each holds up its own share of the work, and no other is made in its place.
 Source: Ray 2.60, autoscaler v2: constraints, then gangs, then the rest.
 """
 
@@ -21,14 +24,12 @@ class Problem:
     """What is asked for, and what there is to serve it.
 
     Attributes:
-        bins: nodes that are there or on their way, the head among them.
-        stuck: nodes that should be on their way and aren't getting anywhere: the last resort.
+        bins: nodes that are there, the head among them, or on their way, even if stuck there.
         trusted: plain requests for which to act now if they find no room; None means all.
     """
 
     demand: needs.Demand
     bins: tuple[packing.Bin, ...]
-    stuck: tuple[packing.Bin, ...] = ()
     sources: tuple[packing.Source, ...] = ()
     trusted: frozenset[needs.Shape] | None = None
     conserves_gpus: bool = True
@@ -47,7 +48,7 @@ class Solution:
         launches: replicas to add, by group.
         needed: nodes that something was placed on.
         shortage: plain requests for which the nodes that are there have no room.
-        left: those of them that no group brings a node for.
+        left: those of them that nothing is launched for; what is stuck may serve them yet.
         left_gangs, left_constraint: as a whole, since they are worth nothing in parts.
         able: for each of what is left, the groups that would do if they could grow, or `PRESENT`.
     """
@@ -64,23 +65,27 @@ class Solution:
 def solve(problem: Problem) -> Solution:
     """Serve the demand; the hardest first."""
     found = packing.Packing(problem.bins, problem.sources, conserves_gpus=problem.conserves_gpus)
+    has_stuck = any(each.is_stuck for each in problem.bins)
     left_constraint = _hold(found, problem)
+    if left_constraint and has_stuck:
+        _hold(found, problem, last_resort=True)
+        left_constraint = () if found.launches else left_constraint
     left_gangs = []
     for gang in problem.demand.gangs:
-        if placed := _place_gang(found, gang):
-            found = placed
-            continue
-        left_gangs.append(gang)
-        # What is there of its nodes, or stuck on the way, is needed all the same.
-        if last := _place_gang(found.copy(problem.stuck), gang):
-            found.needed |= last.needed
+        placed = _place_gang(found, gang)
+        if placed is None:
+            placed = _place_gang(found, gang, last_resort=True) if has_stuck else None
+            if placed is None or placed.launches == found.launches:
+                left_gangs.append(gang)
+        found = placed or found
     shortage = found.place(problem.demand.requests)
     trusted = problem.trusted
     now = tuple(each for each in shortage if trusted is None or each[0] in trusted)
     left = found.grow(now)
-    if left and problem.stuck:
-        found.bins += problem.stuck
-        found.place(left)
+    if left and has_stuck:
+        found.last_resort = True
+        beyond = found.place(left)
+        left = _without(left, _without(beyond, found.grow(beyond)))
     return Solution(
         launches=found.launches,
         needed=frozenset(found.needed),
@@ -105,7 +110,9 @@ def _able(problem: Problem, wanted: needs.Counted) -> tuple[str, ...]:
     A node that is there, the head for instance, may be the only one that can.
     """
     room = sum(count for _, count in wanted)
-    sources = [each._replace(room=room) for each in problem.sources if each.offers]
+    sources = [
+        each._replace(room=room, is_failing=False) for each in problem.sources if each.offers
+    ]
     single = [each.group for each in sources if not packing.Packing((), [each]).grow(wanted)]
     if single or len(wanted) == 1:
         return tuple(single)
@@ -122,7 +129,14 @@ def _present(problem: Problem, shape: needs.Shape) -> tuple[str, ...]:
     return ()
 
 
-def _hold(found: packing.Packing, problem: Problem) -> needs.Counted:
+def _without(given: needs.Counted, other: needs.Counted) -> needs.Counted:
+    """Return what is left of the one without the other."""
+    less = dict(other)
+    rest = ((shape, count - less.get(shape, 0)) for shape, count in given)
+    return tuple(each for each in rest if each[1])
+
+
+def _hold(found: packing.Packing, problem: Problem, *, last_resort: bool = False) -> needs.Counted:
     """Make room for the constraint, whatever runs now; return it if there can't be enough."""
     if not problem.demand.constraint:
         return ()
@@ -131,25 +145,25 @@ def _hold(found: packing.Packing, problem: Problem) -> needs.Counted:
         problem.sources,
         conserves_gpus=problem.conserves_gpus,
     )
-    last = whole.copy(problem.stuck)
+    whole.last_resort = last_resort
     left = whole.grow(whole.place(problem.demand.constraint))
     if left:
-        if not last.grow(last.place(problem.demand.constraint)):
-            found.needed |= last.needed
         return left
     found.needed |= whole.needed
     found.bring(whole.launches)
     return ()
 
 
-def _place_gang(found: packing.Packing, gang: needs.Gang) -> packing.Packing | None:
+def _place_gang(
+    found: packing.Packing, gang: needs.Gang, *, last_resort: bool = False
+) -> packing.Packing | None:
     """Place all of a gang, or nothing; None when there is no room."""
     for wanted in gang.alternatives:
         places = [(gang.locality, each) for each in found.values_of(gang.locality)]
         for within in places if gang.locality else [None]:
             trial = found.copy()
-            trial.within = within
+            trial.within, trial.last_resort = within, last_resort
             if not trial.grow(trial.place(wanted)):
-                trial.within = None
+                trial.within, trial.last_resort = None, False
                 return trial
     return None

@@ -64,6 +64,7 @@ class World:
         self.now = builders.NOW
         self.version = 0
         self.session = "s1"
+        self.templates: dict[str, str] = {}
 
     def look(
         self,
@@ -85,17 +86,24 @@ class World:
         self.memory = memory.look(
             self.memory, state, head="h", idle_timeout=timedelta(seconds=10), now=self.now
         )
-        outline = survey.outline(self.cluster, templates={}, known={})
+        outline = survey.outline(self.cluster, templates=self.templates, known={})
         self.view = survey.filled(outline, [HEAD, *pods], state)
-        asked = question.Question(
+        self.asked = question.Question(
             cluster=self.view,
             demand=demand.normalised(state.demand),
             has_drivers=False,
             options=options.read(self.cluster.spec.autoscaler_options),
         )
-        solution = scale_up.solve(question.problem(asked, self.memory, self.now))
-        decision, self.memory = decide.decide(asked, solution, self.memory, self.now)
+        solution = scale_up.solve(question.problem(self.asked, self.memory, self.now))
+        decision, self.memory = decide.decide(self.asked, solution, self.memory, self.now)
         return decision
+
+    def set(self, replicas: int) -> None:
+        """Take over what was decided."""
+        (group,) = self.cluster.spec.worker_group_specs
+        groups = [group.model_copy(update={"replicas": replicas})]
+        spec = self.cluster.spec.model_copy(update={"worker_group_specs": groups})
+        self.cluster = self.cluster.model_copy(update={"spec": spec})
 
     def change(self, decision: decide.Decision) -> dict[str, Any]:
         """Return the fields that the decision sets, if Ray agrees."""
@@ -286,6 +294,179 @@ def test_a_pod_that_no_node_takes_is_no_node_to_come() -> None:
     decision = world.look([stuck], [], requests(1, CPU=1))
     (unmet,) = decision.unmet
     assert (decision.launches, unmet.why) == ({}, "Unschedulable: 0/3 nodes")
+
+
+BAD_NODE = (
+    records.Container(
+        "ray-worker", state="waiting", reason="ImagePullBackOff", message="no registry"
+    ),
+)
+
+
+def hung(name: str, **fields: Any) -> records.Pod:
+    return worker(name, **{"phase": "Pending", "ready": False, "ip": "", **fields})
+
+
+@pytest.mark.parametrize(
+    "obstacle", [{"containers": BAD_NODE}, {"unscheduled": "0/3 nodes"}], ids=["image", "node"]
+)
+@pytest.mark.parametrize("kind", ["plain", "gang", "constraint"])
+def test_one_pod_that_hangs_does_not_hold_up_its_group(kind: str, obstacle: dict[str, Any]) -> None:
+    request = say.ResourceRequest((("CPU", 1.0),))
+    asked = {
+        "plain": say.Demand(((request, 9),)),
+        "gang": say.Demand(gangs=(say.Gang(((request,) * 9,), "x:PACK|PENDING"),)),
+        "constraint": say.Demand(constraint=((request, 5 + 9),)),
+    }
+    world = World(replicas=6, maximum=20)
+    pods = [*(worker(f"w{i}") for i in range(5)), hung("bad", **obstacle)]
+    busy = [node(f"w{i}", free=0, idle=None) for i in range(5)]
+    world.look(pods, busy)
+    # The ninth is for the one that hangs, should it start yet.
+    decision = world.look(pods, busy, asked[kind])
+    assert (decision.launches, decision.removals) == ({"small": 8}, ())
+    assert world.change(decision) == {"replicas": 14}
+    assert [each.count for each in decision.unmet] == ([1] if kind == "plain" else [])
+
+
+def test_a_group_with_a_pod_that_hangs_grows_up_to_its_bound() -> None:
+    world = World(replicas=3, maximum=5)
+    pods = [worker("a"), worker("b"), hung("bad", unscheduled="0/3 nodes")]
+    busy = [node("a", free=0, idle=None), node("b", free=0, idle=None)]
+    world.look(pods, busy)
+    decision = world.look(pods, busy, requests(9, CPU=1))
+    (unmet,) = decision.unmet
+    assert (decision.launches, unmet.count) == ({"small": 2}, 7)
+
+
+def test_what_hangs_is_told_from_what_is_on_its_way_and_counts_last() -> None:
+    world = World(replicas=5)
+    bad = [hung(f"bad{i}", unscheduled="0/3 nodes") for i in range(2)]
+    pods = [*bad, hung("new"), worker("a"), worker("b")]
+    request = say.ResourceRequest((("CPU", 1.0),))
+    gang = say.Gang(((request,) * 4,), "x:PACK|PENDING")
+    decision = world.look(pods, [node("a", idle=1), node("b", idle=1)], say.Demand(gangs=(gang,)))
+    solution = scale_up.solve(question.problem(world.asked, world.memory, world.now))
+    assert (decision.launches, sorted(solution.needed)) == ({}, ["a", "b", "bad0", "new"])
+
+
+def test_a_group_whose_pods_are_refused_does_not_grow() -> None:
+    failure = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+    world = World(replicas=2, status={"conditions": [failure]})
+    busy = [node("a", free=0, idle=None)]
+    world.look([worker("a")], busy)
+    looks = [world.look([worker("a")], busy, requests(3, CPU=1)) for _ in range(130)]
+    assert (looks[0].launches, looks[-1].launches) == ({"small": 2}, {})
+    assert [(each.count, each.why) for each in looks[-1].unmet] == [(2, "exceeded quota")]
+
+
+@pytest.mark.parametrize("mode", ["Default", "Conservative"])
+@pytest.mark.parametrize("kind", ["plain", "gang", "constraint"])
+def test_pods_that_all_hang_never_become_more_than_are_asked_for(kind: str, mode: str) -> None:
+    """For as long as three hours, in which no one is given back either: it would come back."""
+    request = say.ResourceRequest((("CPU", 1.0),))
+    asked = {
+        "plain": say.Demand(((request, 7),)),
+        "gang": say.Demand(gangs=(say.Gang(((request,) * 7,), "x:PACK|PENDING"),)),
+        "constraint": say.Demand(constraint=((request, 7),)),
+    }
+    world = World(replicas=0, maximum=20, autoscalerOptions={"upscalingMode": mode})
+    pods: list[records.Pod] = []
+    most = 0
+    for _ in range(540):
+        decision = world.look(pods, [], asked[kind], after=20 * SECOND)
+        assert decision.removals == ()
+        if change := world.change(decision):
+            world.set(change["replicas"])
+            pods += [
+                hung(f"w{i}", unscheduled="0/3 nodes", created_at=world.now)
+                for i in range(len(pods), change["replicas"])
+            ]
+        most = max(most, len(pods))
+    assert most == 7
+
+
+def test_more_is_asked_for_while_all_hang() -> None:
+    world = World(replicas=3, maximum=20)
+    pods = [hung(f"w{i}", unscheduled="0/3 nodes") for i in range(3)]
+    launched = [world.look(pods, [], requests(count, CPU=1)).launches for count in (3, 4, 7)]
+    assert launched == [{}, {"small": 1}, {"small": 4}]
+
+
+def test_a_pod_that_hung_for_an_hour_makes_way_where_others_start() -> None:
+    world = World(replicas=2, maximum=2)
+    bad = hung("bad", containers=BAD_NODE, created_at=world.now)
+    pods, busy = [worker("a"), bad], [node("a", free=0, idle=None)]
+    for _ in range(360):
+        decision = world.look(pods, busy, requests(1, CPU=1), after=10 * SECOND)
+        assert (decision.launches, decision.removals) == ({}, ())
+    decision = world.look(pods, busy, requests(1, CPU=1))
+    (removal,) = decision.removals
+    assert (removal.drains, removal.why) == (
+        False,
+        "it hasn't started: ImagePullBackOff: no registry",
+    )
+    assert world.change(decision) == {"replicas": 1, "scaleStrategy": {"workersToDelete": ["bad"]}}
+    world.set(1)
+    decision = world.look(pods[:1], busy, requests(1, CPU=1))
+    assert (decision.launches, decision.removals) == ({"small": 1}, ())
+
+
+@pytest.mark.parametrize(
+    ("minimum", "nodes", "why", "removed"),
+    [
+        (0, ["a"], "0/3 nodes", 1),
+        (2, ["a"], "0/3 nodes", 0),
+        (0, [], "0/3 nodes", 0),
+        (0, ["a"], "", 0),
+    ],
+    ids=["goes", "minimum", "none runs", "slow only"],
+)
+def test_who_hung_for_an_hour_stays_if_a_new_one_would_do_no_better(
+    minimum: int, nodes: list[str], why: str, removed: int
+) -> None:
+    world = World(replicas=2, minimum=minimum)
+    old = world.now - timedelta(hours=2)
+    pods = [worker("a"), hung("bad", unscheduled=why, created_at=old)]
+    running = [node(name, free=0, idle=None) for name in nodes]
+    decision = world.look(pods, running, requests(2, CPU=1))
+    assert len(decision.removals) == removed
+
+
+def test_a_pod_whose_node_a_new_gcs_does_not_know_yet_is_not_given_up() -> None:
+    world = World(replicas=2)
+    beside_ray = {"containers": BAD_NODE, "created_at": world.now - timedelta(hours=2)}
+    pods = [worker("a"), worker("b", **beside_ray)]
+    busy = [node(name, free=0, idle=None) for name in "ab"]
+    world.look(pods, busy, requests(2, CPU=1))
+    world.version = -1  # counts from the start again
+    for _ in range(20):
+        assert world.look(pods, busy[:1], requests(2, CPU=1)).removals == ()
+
+
+def test_a_template_of_which_nothing_runs_is_not_tried_again() -> None:
+    """It is what may hinder its Pods, and those of an older one start all the same."""
+    world = World(replicas=2)
+    old = world.now - timedelta(hours=2)
+    pods = [worker("a"), hung("bad", containers=BAD_NODE, created_at=old)]
+    busy = [node("a", free=0, idle=None)]
+    world.templates = {"small": "new"}
+    for of_a, removed in (("old", 0), ("new", 1)):
+        annotations = {names.GROUP_HASH_ANNOTATION: of_a}
+        pods[0] = msgspec.structs.replace(pods[0], annotations=annotations)
+        assert len(world.look(pods, busy, requests(1, CPU=1)).removals) == removed
+
+
+def test_a_group_recovers_from_when_its_pod_began_to_hang() -> None:
+    world = World(replicas=1)
+    bad = hung("bad", unscheduled="0/3 nodes", created_at=world.now)
+    worse = hung("worse", unscheduled="0/3 nodes", created_at=world.now - timedelta(hours=1))
+    found = []
+    for seconds in (121, 10, 60, 240, 300):
+        world.look([bad, worse], [], requests(2, CPU=1), after=seconds * SECOND)
+        (source,) = question.problem(world.asked, world.memory, world.now).sources
+        found.append(source.availability)
+    assert found == [0.0, 0.0, 0.1, 0.5, 1.0]
 
 
 def test_a_pod_on_its_way_that_nothing_asks_for_any_more() -> None:

@@ -51,10 +51,17 @@ def solve(
     requests: demand.Counted = (),
     gangs: tuple[say.Gang, ...] = (),
     constraint: demand.Counted = (),
+    stuck: tuple[packing.Bin, ...] = (),
 ) -> scale_up.Solution:
     asked = demand.normalised(say.Demand(gangs=gangs))
     wanted = demand.Demand(requests=requests, gangs=asked.gangs, constraint=constraint)
-    return scale_up.solve(scale_up.Problem(demand=wanted, bins=bins, sources=sources))
+    failing = {each.group for each in stuck}
+    problem = scale_up.Problem(
+        demand=wanted,
+        bins=(*bins, *(each._replace(is_stuck=True) for each in stuck)),
+        sources=tuple(each._replace(is_failing=each.group in failing) for each in sources),
+    )
+    return scale_up.solve(problem)
 
 
 def test_as_few_nodes_as_will_do() -> None:
@@ -92,6 +99,67 @@ def test_a_group_that_failed_lately_is_the_last_choice() -> None:
     failed, other = source("a", offer(CPU=4), availability=0.0), source("b", offer(CPU=4))
     assert solve(failed, other, requests=shapes((1, {"CPU": 1}))).launches == {"b": 1}
     assert solve(failed, requests=shapes((1, {"CPU": 1}))).launches == {"a": 1}
+
+
+def test_a_group_whose_pods_hang_grows_last() -> None:
+    """First others grow, then what hangs is counted on, and only then more of it are made."""
+    stuck = (node("s", CPU=4),)
+    failing, other = source("g", offer(CPU=4)), source("other", offer(CPU=8), room=2)
+    for count, launches, left in (
+        (16, {"other": 2}, 0),
+        (20, {"other": 2}, 4),
+        (28, {"other": 2, "g": 2}, 4),
+    ):
+        found = solve(failing, other, stuck=stuck, requests=shapes((count, {"CPU": 1})))
+        assert (found.launches, sum(each for _, each in found.left)) == (launches, left)
+        assert ("s" in found.needed) is bool(left)
+
+
+def test_of_groups_whose_pods_hang_the_one_that_failed_longest_ago_grows() -> None:
+    stuck = (node("s", CPU=4), node("t", CPU=4)._replace(group="h"))
+    groups = (source("g", offer(CPU=4), availability=0.0), source("h", offer(CPU=4)))
+    found = solve(*groups, stuck=stuck, requests=shapes((3, {"CPU": 4})))
+    assert (found.launches, found.needed) == ({"h": 1}, frozenset("st"))
+
+
+@pytest.mark.parametrize(
+    ("replicas", "launches"), [(1, {}), (2, {"g": 1}), (4, {"g": 3}), (7, {})], ids=str
+)
+def test_a_gang_of_which_some_nodes_hang(replicas: int, launches: dict[str, int]) -> None:
+    """What nothing is launched for is still left, though it is counted on."""
+    found = solve(
+        source("g", offer(CPU=4), room=5),
+        stuck=(node("s", CPU=4),),
+        gangs=(gang("STRICT_SPREAD", *[{"CPU": 4.0}] * replicas),),
+    )
+    assert (found.launches, len(found.left_gangs)) == (launches, int(not launches))
+    assert found.needed == (frozenset("s") if replicas < 7 else frozenset())
+
+
+def test_what_hangs_serves_one_only() -> None:
+    """A constraint holds what others use as well; a gang doesn't."""
+    stuck = (node("s", CPU=4),)
+    gangs = (gang("PACK", {"CPU": 4.0}),)
+    wanted = shapes((1, {"CPU": 4}))
+    groups = source("g", offer(CPU=4))
+    assert solve(groups, stuck=stuck, gangs=gangs, requests=wanted).launches == {"g": 1}
+    assert solve(groups, stuck=stuck, gangs=gangs, constraint=wanted).launches == {}
+
+
+def test_what_hangs_is_the_last_resort_after_it_was_that_of_a_gang() -> None:
+    stuck = (node("s", CPU=4), node("t", CPU=4))
+    groups = (source("g", offer(CPU=4)), source("other", offer(CPU=2)))
+    gangs, wanted = (gang("STRICT_PACK", {"CPU": 4.0}),), shapes((1, {"CPU": 2}))
+    found = solve(*groups, stuck=stuck, gangs=gangs, requests=wanted)
+    assert (found.launches, found.needed) == ({"other": 1}, frozenset("s"))
+
+
+def test_hosts_that_hang_are_counted_on_by_the_replica() -> None:
+    stuck = tuple(node(name, CPU=4) for name in "stuv")
+    slices = source("g", offer(hosts=4, CPU=4))
+    for count, launches in ((4, {}), (5, {"g": 1}), (8, {"g": 1}), (9, {"g": 2})):
+        found = solve(slices, stuck=stuck, requests=shapes((count, {"CPU": 4})))
+        assert found.launches == launches
 
 
 def test_strictly_spread_bundles_get_nodes_of_their_own() -> None:
