@@ -158,8 +158,8 @@ def running(*, names: bool = False) -> Iterator[ControlPlane]:
 
 
 def _start_controllers(stack: ExitStack, programs: Path, kubeconfig: Path, folder: Path) -> None:
-    stages = folder / "kwok.yaml"
-    stages.write_text(yaml.safe_dump_all(_stages()))
+    simulation = folder / "kwok.yaml"
+    simulation.write_text(yaml.safe_dump_all([_OPTIONS, *_stages()]))
     limits = ("--kube-api-qps=2000", "--kube-api-burst=4000", "--leader-elect=false")
     started = {
         "kube-controller-manager": (
@@ -167,7 +167,7 @@ def _start_controllers(stack: ExitStack, programs: Path, kubeconfig: Path, folde
             *("--concurrent-endpoint-syncs=5", "--concurrent-gc-syncs=20"),
         ),
         "kube-scheduler": limits,
-        "kwok": ("--manage-all-nodes=true", f"--cidr={ADDRESSES}", f"--config={stages}"),
+        "kwok": ("--manage-all-nodes=true", f"--cidr={ADDRESSES}", f"--config={simulation}"),
     }
     for name, flags in started.items():
         secure = () if name == "kwok" else (f"--secure-port={apiserver.free_ports(1)[0]}",)
@@ -207,6 +207,13 @@ def _stages() -> Iterator[dict[str, object]]:
     )
 
 
+_OPTIONS = {
+    "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+    "kind": "KwokConfiguration",
+    "options": {"podPlayStageParallelism": 64},
+}
+"""By default four Pods at a time come up, and who waits is started twice when a watch begins anew,
+with another address, on which the controllers and the operator have to act again."""
 _ADDRESS = (
     "{{ PodIPWith .spec.nodeName ( or .spec.hostNetwork false ) .metadata.uid .metadata.name"
     " .metadata.namespace }}"
