@@ -59,9 +59,9 @@ def test_a_head_comes_back_with_its_state_and_redis_is_cleaned_up(
     now = {p["metadata"]["uid"] for p in ray.pods(cluster, namespace, NAME, node_type="worker")}
     assert now == worker
 
-    cluster.kubectl(
-        "-n", namespace, "delete", "raycluster", NAME, "--timeout=240s", within=5 * MINUTE
-    )
+    # As Argo CD deletes: the garbage collector takes all that is the cluster's.
+    deletion = ("delete", "raycluster", NAME, "--cascade=foreground", "--timeout=240s")
+    cluster.kubectl("-n", namespace, *deletion, within=5 * MINUTE)
     assert redis.keys(cluster, namespace) == []
     events = cluster.list("events", namespace)
     assert "CreatedRedisCleanupJob" in {each["reason"] for each in events}

@@ -23,6 +23,8 @@ CREATE = actions.Reasons(
     "CreatedRedisCleanupJob", "FailedToCreateRedisCleanupJob", "FailedCreateRedisCleanupJob"
 )
 DELETE = actions.Reasons("DeletedPod", "FailedToDeletePod", "FailedDeletePod")
+_FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
+"""Finalizers of the garbage collector: it deletes what is ours, the Job too, or leaves it all."""
 
 # It mustn't wait for Redis without end: the finalizer would be removed before it could tell why.
 _RETRIES = {
@@ -83,7 +85,8 @@ def plan(
         return actions.Plan()
     release = finalizers.removed(cluster, FINALIZER, of=records.RAYCLUSTERS, reasons=RELEASE)
     left = deleted_at + _timeout(cluster) - now
-    if not options.redis_cleanup or not fault_tolerance.uses_redis(cluster):
+    is_wanted = options.redis_cleanup and fault_tolerance.uses_redis(cluster)
+    if not is_wanted or _ORPHAN in cluster.metadata.finalizers:
         return actions.Plan(actions=(release,))
     if left <= timedelta():
         return actions.Plan(actions=(release,), events=(_forced(cluster),))
@@ -99,12 +102,17 @@ def _remove(
     left: timedelta,
     release: actions.Patch,
 ) -> actions.Plan | None:
-    """Stop the head, whose GCS would write on, then run the Job; None when that is done."""
+    """Stop the head, whose GCS would write on, then run the Job; None when that is done.
+
+    A deletion in the foreground, such as Argo CD's, would take a Job that came before its end.
+    """
     if observed.head_pods():
         why = "the cluster is deleted, and its state in Redis with it"
         living = (pod for pod in observed.pods if pod.deletion_at is None)
         doomed = tuple(turnover.delete(pod, DELETE, why) for pod in living)
         return actions.Plan(actions=doomed, requeue_after=left)
+    if not observed.jobs and _FOREGROUND in cluster.metadata.finalizers:
+        return actions.Plan(requeue_after=left)
     if not observed.jobs:
         create = actions.Create(
             resource=records.JOBS,

@@ -16,7 +16,8 @@ FOREVER = timedelta(days=1)
 
 def cluster(*, deleted_for: timedelta | None = None, held: bool = True, **fields: Any) -> Any:
     metadata: dict[str, Any] = {"resourceVersion": "7"} | fields.pop("metadata", {})
-    metadata["finalizers"] = ["other", *([cleanup.FINALIZER] if held else [])]
+    others = metadata.get("finalizers", ["other"])
+    metadata["finalizers"] = [*others, *([cleanup.FINALIZER] if held else [])]
     if deleted_for is not None:
         metadata["deletionTimestamp"] = (builders.NOW - deleted_for).isoformat()
     given = {"gcsFaultToleranceOptions": OPTIONS} | fields
@@ -114,6 +115,24 @@ def test_a_finalizer_that_is_left_over_goes(
 ) -> None:
     given = cluster(deleted_for=timedelta(), **fields)
     assert finalizers(decide(given, builders.pod(), **options)) == ["other"]
+
+
+def test_the_job_comes_after_a_deletion_in_the_foreground() -> None:
+    """The garbage collector would delete it with all else."""
+    soon = timedelta(seconds=1)
+    begun = cluster(deleted_for=soon, metadata={"finalizers": ["foregroundDeletion"]})
+    assert decide(begun).actions == ()
+    (created,) = decide(cluster(deleted_for=soon)).actions
+    assert isinstance(created, actions.Create)
+    late = cluster(deleted_for=FOREVER, metadata={"finalizers": ["foregroundDeletion"]})
+    assert finalizers(decide(late)) == ["foregroundDeletion"]
+
+
+def test_what_is_orphaned_runs_on_with_its_state() -> None:
+    orphaned = cluster(deleted_for=timedelta(seconds=1), metadata={"finalizers": ["orphan"]})
+    decided = decide(orphaned, builders.pod())
+    assert finalizers(decided) == ["orphan"]
+    assert len(decided.actions) == 1
 
 
 def test_an_invalid_spec_holds_up_no_deletion() -> None:
