@@ -24,7 +24,10 @@ CREATE = actions.Reasons(
 )
 DELETE = actions.Reasons("DeletedPod", "FailedToDeletePod", "FailedDeletePod")
 _FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
-"""Finalizers of the garbage collector: it deletes what is ours, the Job too, or leaves it all."""
+"""Finalizers of the garbage collector: it deletes what is ours, the Job too, or leaves it all.
+
+It takes its own off when it is done: a pass that comes only then can't tell what was orphaned.
+"""
 
 # It mustn't wait for Redis without end: the finalizer would be removed before it could tell why.
 _RETRIES = {

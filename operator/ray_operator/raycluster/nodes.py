@@ -31,6 +31,10 @@ def plan(
     """Bring head and workers to their numbers."""
     if not observed.head_pods() and head.stays_lost(cluster, observed):
         return actions.Plan()
+    for group in cluster.spec.worker_group_specs:
+        is_whole = groups.is_multi_host(group, options)
+        if is_whole and (first := replicas.labelling(group, observed, now=now)):
+            return first
     plans = [head.plan(cluster, observed, options=options, now=now)]
     room = turnover.MOST_CREATED
     for group in cluster.spec.worker_group_specs:
@@ -87,7 +91,8 @@ def _group(
 ) -> actions.Plan:
     """Bring one worker group to its number of Pods, of which this pass makes `room` or one.
 
-    A broken Pod goes after its successor was made, which carries on its count of failures.
+    A broken Pod goes after its successor was made, which carries on its count of failures; if not
+    all are made now, others stay.
     """
     if groups.is_multi_host(group, options):
         return replicas.plan(cluster, group, observed, room=room, options=options, now=now)
@@ -141,6 +146,7 @@ def _group(
                 *(
                     turnover.delete(pod, reasons, turnover.describe(pod))
                     for pod, _ in health.broken
+                    if create == sizing.create or turnover.index(pod) in {-1, *indices}
                 ),
             ),
             requeue_after=health.wait if create == sizing.create else timedelta(),

@@ -31,29 +31,37 @@ def plan(
 ) -> actions.Plan:
     """Bring the group to its number of whole, healthy replicas.
 
-    This pass makes as many as `room` Pods are, or one if there is room for any: half a replica
-    would be broken.
+    This pass makes as many as `room` Pods are, or one, since half a replica would be broken (none
+    when others have taken far more room than there was). A broken one goes after its successor was
+    made, which carries on its count of failures; if not all are made now, others stay.
     """
-    living = [pod for pod in observed.worker_pods(group.group_name) if pod.deletion_at is None]
-    if labels := _missing_labels(group, living, now=now):
-        return labels
+    living = _living(group, observed)
     judge = backoff.of_workers(cluster.spec, group, options=options)
     health = turnover.sort_broken(living, judge, now=now)
     reasons = _reasons(group, [pod for pod, _ in health.broken])
-    whole, doomed = [], []
+    whole, broken = [], []
     for replica in grouped(living).values():
         why = next((reasons[pod.name] for pod in replica if pod.name in reasons), "")
         if not why and _is_incomplete(cluster, group, replica):
             why = f"its replica has {len(replica)} of {groups.hosts(group)} Pods"
         if why:
-            doomed += [turnover.delete(pod, turnover.DELETE_WORKER, why) for pod in replica]
+            broken.append((replica, why))
         else:
             whole.append(replica)
     wanted = groups.desired_replicas(group)
     sizing = rollout.plan(cluster, group, observed, whole, wanted=wanted, options=options, now=now)
-    create = min(sizing.create, max(room // groups.hosts(group), int(room > 0)))
+    create = min(sizing.create, max(room // groups.hosts(group), int(room > -api.MOST_HOSTS)))
     indices = turnover.free_indices((replica[0] for replica in whole), create)
     failures = turnover.failures_by_index(health.broken, indices)
+    listed = set(group.scale_strategy.workers_to_delete) if group.scale_strategy else set()
+    doomed = [
+        turnover.delete(pod, turnover.DELETE_WORKER, why)
+        for replica, why in broken
+        if create == sizing.create
+        or turnover.index(replica[0]) in {-1, *indices}
+        or any(pod.name in listed for pod in replica)
+        for pod in replica
+    ]
     places = [
         desired.Place(
             labels={**labels, names.HOST_INDEX_LABEL: str(host)},
@@ -100,6 +108,10 @@ def _reasons(group: api.WorkerGroupSpec, broken: Iterable[records.Pod]) -> Mappi
     }
 
 
+def _living(group: api.WorkerGroupSpec, observed: seen.Observed) -> list[records.Pod]:
+    return [pod for pod in observed.worker_pods(group.group_name) if pod.deletion_at is None]
+
+
 def grouped(pods: Iterable[records.Pod]) -> dict[str, list[records.Pod]]:
     """Return the Pods of each replica; one without the label is its own."""
     found: dict[str, list[records.Pod]] = {}
@@ -122,19 +134,21 @@ def _labels(uid: str, group: api.WorkerGroupSpec, index: int, *, now: datetime) 
     }
 
 
-def _missing_labels(
-    group: api.WorkerGroupSpec, living: Sequence[records.Pod], *, now: datetime
+def labelling(
+    group: api.WorkerGroupSpec, observed: seen.Observed, *, now: datetime
 ) -> actions.Plan | None:
     """Make replicas of Pods that lack the labels, oldest first; None when there are none.
 
-    Of many, a pass makes as many whole ones as it may change Pods.
+    Of many, a pass makes so many whole ones that nothing is cut off its plan: half of one would be
+    broken.
     """
+    living = _living(group, observed)
     lost = [pod for pod in living if names.REPLICA_NAME_LABEL not in pod.labels]
     if not lost:
         return None
     lost.sort(key=lambda pod: (pod.created_at, pod.name))
     hosts = groups.hosts(group)
-    most = max(actions.MOST_CHANGES // hosts, 1) * hosts
+    most = max(actions.MOST_CHANGES // 2 // hosts, 1) * hosts
     left = lost[most:]
     lost = lost[:most]
     count = len(lost) // hosts

@@ -1,6 +1,7 @@
 """Clusters of more Pods than one pass makes or changes."""
 
 import dataclasses
+import random
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ray_operator import actions, names
+from ray_operator import actions, names, records
 from ray_operator.raycluster import turnover
 from tests.unit import builders
 from tests.unit.raycluster import world as worlds
@@ -100,9 +101,11 @@ def test_a_replica_of_many_hosts_is_made_whole_and_once() -> None:
 
 
 def test_pods_without_labels_become_whole_replicas() -> None:
-    cluster = builders.raycluster(
-        groups=[builders.group("a", replicas=MANY // 3, maxReplicas=MANY, numOfHosts=3)]
-    )
+    groups = [
+        builders.group(name, replicas=50, maxReplicas=50, numOfHosts=hosts)
+        for name, hosts in (("a", 3), ("b", 4), ("c", 3))
+    ]
+    cluster = builders.raycluster(groups=groups)
     made = worlds.converge(cluster, worlds.World())
     own = (names.REPLICA_NAME_LABEL, names.REPLICA_INDEX_LABEL, names.HOST_INDEX_LABEL)
     pods = tuple(
@@ -112,8 +115,54 @@ def test_pods_without_labels_become_whole_replicas() -> None:
         for pod in made.observed.pods
     )
     before = dataclasses.replace(made, observed=dataclasses.replace(made.observed, pods=pods))
-    end = worlds.converge(cluster, before)
+    end = worlds.converge(cluster, before, rounds=20)
     assert {pod.uid for pod in end.observed.pods} == {pod.uid for pod in pods}
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_all_broken_workers_hand_on_how_often_they_failed(hosts: int) -> None:
+    groups = [
+        builders.group(name, replicas=n // hosts, maxReplicas=MANY, numOfHosts=hosts)
+        for name, n in (("a", MANY), ("b", 50))
+    ]
+    cluster = builders.raycluster(groups=groups)
+    made = worlds.converge(cluster, worlds.World())
+    broken = tuple(
+        msgspec.structs.replace(
+            pod,
+            phase="Failed",
+            ready=False,
+            annotations={**pod.annotations, names.FAILURES_ANNOTATION: "3"},
+        )
+        if pod.labels[names.NODE_TYPE_LABEL] == names.WORKER
+        else pod
+        for pod in random.Random(1).sample(made.observed.pods, len(made.observed.pods))
+    )
+    before = dataclasses.replace(
+        made,
+        observed=dataclasses.replace(made.observed, pods=broken),
+        now=made.now + timedelta(hours=1),
+    )
+    end = worlds.converge(cluster, before, rounds=20)
+    assert of(end) == {"a": MANY, "b": 50}
+    counts = {pod.annotations.get(names.FAILURES_ANNOTATION) for pod in end.observed.worker_pods()}
+    assert counts == {"4"}
+
+
+def test_a_group_of_whole_replicas_is_made_beside_a_large_one_that_is_refused() -> None:
+    cluster = builders.raycluster(
+        groups=[
+            builders.group("a", replicas=MANY, maxReplicas=MANY),
+            builders.group("b", replicas=2, numOfHosts=4),
+        ]
+    )
+    decided = worlds.decide(cluster, worlds.World())
+    made = Counter(
+        each.manifest["metadata"]["labels"].get(names.GROUP_LABEL)
+        for each in decided.actions
+        if isinstance(each, actions.Create) and each.resource == records.PODS
+    )
+    assert made["b"] == 4
 
 
 @pytest.mark.parametrize("hosts", [1, 100])
