@@ -117,10 +117,16 @@ def _pace(asked: question.Question, *, is_active: bool, idle_for: timedelta) -> 
 def _bounded(
     asked: question.Question, launches: Mapping[str, int], stuck: Collection[model.Worker]
 ) -> dict[str, int]:
-    """Hold back what is too much at once; the rest follows."""
+    """Hold back what is too much at once; the rest follows.
+
+    What is stuck holds nothing back where others of its template start.
+    """
     cluster = asked.cluster
     states = [each.state for each in cluster.workers()]
-    coming = states.count(model.State.PENDING) - len(stuck)
+    starting = {(each.group, each.template) for each in cluster.workers() if _runs(each)}
+    hopeless = {(each.name, each.template) for each in cluster.groups} - starting
+    coming = states.count(model.State.PENDING)
+    coming -= sum((each.group, each.template) not in hopeless for each in stuck)
     coming += sum(group.owed() * group.hosts for group in cluster.groups)
     room = min(options.MOST_PODS, asked.options.most_launches - coming)
     if cluster.is_conservative:
@@ -135,6 +141,10 @@ def _bounded(
             found[group.name] = number
             room -= number * group.hosts
     return found
+
+
+def _runs(worker: model.Worker) -> bool:
+    return worker.state is model.State.RUNNING
 
 
 def _why(asked: question.Question, solution: scale_up.Solution) -> str:

@@ -24,7 +24,9 @@ SHARE_AT_ONCE = 0.2
 DEAD_FOR = timedelta(seconds=10)
 REFUSED_FOR = timedelta(seconds=10)
 GIVEN_UP_AFTER = timedelta(seconds=3600)
-"""A Pod that something obstructs for so long while others of its kind run: a new one may do better.
+"""How old an obstructed Pod gets if one that was made later runs: a new one may do better.
+
+Of a group one at a time goes.
 
 Source: Ray, how long its autoscaler v2 waits for the Ray node of a Pod.
 """
@@ -79,14 +81,14 @@ def plan(
         gone: list[Removal] = []
         going: list[Removal] = []
         idle: list[Sequence[model.Worker]] = []
-        may_give_up = not is_held and _starts(group)
+        started = None if is_held else _last_started(group)
         for name, replica in group.replicas().items():
             if lost := [each for each in replica if each.pod in dead]:
                 gone += _broken(group, replica, min(now - dead[each.pod] for each in lost), lost)
             elif _is_unneeded(group, replica, unneeded, wanted, now):
                 why = "nothing asks for it any more"
                 going.append(_removal(group, replica, why, drains=False))
-            elif may_give_up and _is_given_up(replica, now):
+            elif started is not None and not going and _is_given_up(replica, started, now):
                 why = f"it hasn't started: {replica[0].obstacle}"
                 going.append(_removal(group, replica, why, drains=False))
             elif _is_idle(group, replica, solution.needed):
@@ -162,19 +164,24 @@ def _is_unneeded(
     return all(each.pod in unneeded and now - unneeded[each.pod] > timeout for each in replica)
 
 
-def _starts(group: model.Group) -> bool:
-    """Tell whether Pods of the group's template do start; if not, a new one would do no better."""
-    return any(
-        each.state is model.State.RUNNING and each.template == group.template
-        for each in group.workers
+def _last_started(group: model.Group) -> datetime | None:
+    """Return when the youngest Pod of the group's template that runs was made."""
+    return max(
+        (
+            each.created_at
+            for each in group.workers
+            if each.state is model.State.RUNNING and each.template == group.template
+        ),
+        default=None,
     )
 
 
-def _is_given_up(replica: Sequence[model.Worker], now: datetime) -> bool:
-    """Tell whether something has kept all of a replica from starting for too long."""
+def _is_given_up(replica: Sequence[model.Worker], started: datetime, now: datetime) -> bool:
+    """Tell whether something keeps all of an old replica from starting, and no longer a new one."""
     return all(
         each.state is model.State.PENDING
         and each.obstacle
+        and each.created_at < started
         and now - each.created_at > GIVEN_UP_AFTER
         for each in replica
     )
