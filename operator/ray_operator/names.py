@@ -35,6 +35,7 @@ WORKER = "worker"
 
 SERVE_SERVICE_ANNOTATION = "ray.io/enable-serve-service"
 CONTENT_HASH_ANNOTATION = "ray-operator.io/content-hash"
+START_COMMAND_VARIABLE = "KUBERAY_GEN_RAY_START_CMD"
 FAILURES_ANNOTATION = "ray-operator.io/failures"
 GROUP_HASH_ANNOTATION = "ray-operator.io/group-hash"
 PAUSED_ANNOTATION = "ray-operator.io/paused"

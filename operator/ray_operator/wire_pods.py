@@ -67,7 +67,7 @@ class _PodContainer(msgspec.Struct):
     env: msgspec.Raw = msgspec.Raw(b"")
 
 
-_RAY_VARIABLE = b'"KUBERAY_GEN_RAY_START_CMD"'
+_RAY_VARIABLE = f'"{names.START_COMMAND_VARIABLE}"'.encode()
 """Which the Ray container alone has, in Pods of ours and of KubeRay's."""
 
 

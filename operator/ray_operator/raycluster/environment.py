@@ -69,7 +69,7 @@ def ray_container(
         field("RAY_CLUSTER_NAMESPACE", "metadata.namespace"),
         field("RAY_CLOUD_INSTANCE_ID", "metadata.name"),
         field("RAY_NODE_TYPE_NAME", f"metadata.labels['{names.GROUP_LABEL}']"),
-        value("KUBERAY_GEN_RAY_START_CMD", start_command),
+        value(names.START_COMMAND_VARIABLE, start_command),
         *fault_tolerance.always(cluster, is_head=is_head),
     ]
     if is_head:

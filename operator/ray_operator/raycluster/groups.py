@@ -46,3 +46,8 @@ def max_pods(groups: Iterable[api.WorkerGroupSpec]) -> int:
     """Sum the most Pods that the groups may have, at most an int32; suspended groups count 0."""
     total = sum(max(0, group.max_replicas) * hosts(group) for group in groups if not group.suspend)
     return min(total, base.INT32_MAX)
+
+
+def listed(group: api.WorkerGroupSpec) -> frozenset[str]:
+    """Return the names of the Pods that the autoscaler wants gone."""
+    return frozenset(group.scale_strategy.workers_to_delete if group.scale_strategy else ())

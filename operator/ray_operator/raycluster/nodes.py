@@ -98,7 +98,7 @@ def _group(
         return replicas.plan(cluster, group, observed, room=room, options=options, now=now)
     pods = observed.worker_pods(group.group_name)
     living = [pod for pod in pods if pod.deletion_at is None]
-    listed = set(group.scale_strategy.workers_to_delete) if group.scale_strategy else set()
+    listed = groups.listed(group)
     dismissed = [pod for pod in living if pod.name in listed]
     health = turnover.sort_broken(
         [pod for pod in living if pod.name not in listed],

@@ -53,7 +53,7 @@ def plan(
     create = min(sizing.create, max(room // groups.hosts(group), int(room > -api.MOST_HOSTS)))
     indices = turnover.free_indices((replica[0] for replica in whole), create)
     failures = turnover.failures_by_index(health.broken, indices)
-    listed = set(group.scale_strategy.workers_to_delete) if group.scale_strategy else set()
+    listed = groups.listed(group)
     doomed = [
         turnover.delete(pod, turnover.DELETE_WORKER, why)
         for replica, why in broken
@@ -101,9 +101,8 @@ def _is_incomplete(
 
 def _reasons(group: api.WorkerGroupSpec, broken: Iterable[records.Pod]) -> Mapping[str, str]:
     """Say by Pod name why its replica has to go."""
-    listed = group.scale_strategy.workers_to_delete if group.scale_strategy else ()
     return {
-        **dict.fromkeys(listed, "its replica is listed in workersToDelete"),
+        **dict.fromkeys(groups.listed(group), "its replica is listed in workersToDelete"),
         **{pod.name: f"its replica is broken: {turnover.describe(pod)}" for pod in broken},
     }
 

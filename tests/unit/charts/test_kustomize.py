@@ -130,9 +130,8 @@ def test_the_readme_s_overlay_adds_a_flag(
     tools: Path, base: charts.Rendered, tmp_path: Path
 ) -> None:
     readme = (charts.ROOT / "README.md").read_text()
-    overlay = readme.partition("With kustomize, an overlay does:\n\n```yaml\n")[2].partition("```")[
-        0
-    ]
+    _, _, rest = readme.partition("With kustomize, an overlay does:\n\n```yaml\n")
+    overlay, _, _ = rest.partition("```")
     shutil.copytree(CONFIG, tmp_path / "operator/config")
     (tmp_path / "team").mkdir()
     (tmp_path / "team/kustomization.yaml").write_text(overlay)
