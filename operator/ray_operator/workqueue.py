@@ -69,8 +69,7 @@ class WorkQueue(registry.Collector):
 
         Of events that come in bursts, as Pods start, each would otherwise be a pass.
         """
-        spacing = SPACING_SECONDS if self._ended.count() < recent.BUSY else recent.SECONDS
-        wait = self._ended.last(key) + spacing - time.monotonic()
+        wait = self._ended.last(key) + SPACING_SECONDS - time.monotonic()
         if key in self._working:
             self._again_spaced.add(key)
         elif wait > 0 and key not in self._waiting:
