@@ -24,8 +24,6 @@ WATCH_SECONDS, WATCH_SILENCE_SECONDS = 580, 120.0
 """A healthy watch speaks at least once a minute (bookmarks)."""
 MUTE_WATCH_SECONDS = 290
 """Of one without bookmarks, whose end is the only sign of life."""
-WATCH_BUFFER = 2**20
-"""Bytes that may wait for us: the API server ends the watch of who is slow to take them."""
 MAX_IN_FLIGHT = 64
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -255,7 +253,6 @@ class Kube:
                 headers=self._headers(METADATA_ITEM if metadata_only else "application/json"),
                 ssl=self._ssl,
                 timeout=timeout,
-                read_bufsize=WATCH_BUFFER,
             ) as response:
                 self._count("WATCH", str(response.status))
                 if response.status != 200:
