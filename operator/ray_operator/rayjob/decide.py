@@ -196,6 +196,8 @@ def _may_submit_late(case: Case) -> bool:
     job, state = case.observed.submitter, case.state
     if state.phase is not Phase.FAILED or state.is_ended or job is None or job.is_finished:
         return False
+    if case.observed.submitter_ended_at() is not None:
+        return False  # what it printed says why, and its Job is about to be told
     is_lost = state.reason == Reason.APP_FAILED and submitter_job.has_own_command(case.spec)
     return not state.job_status or is_lost
 

@@ -196,6 +196,14 @@ def test_a_failed_attempt_leaves_no_submitter_that_could_still_submit() -> None:
     assert given.made(step) == [("Delete", "Job")]
 
 
+def test_a_submitter_that_is_done_stays_with_what_it_printed() -> None:
+    """Its container has ended; that its Job has, too, is told a little later."""
+    unseen = given.after(given.state(Phase.FAILED, reason=Reason.APP_FAILED), job_status="")
+    done = given.seen(submitter=given.submitter(ended_at=given.NOW))
+    assert given.made(given.step(unseen, done)) == []
+    assert given.made(given.step(unseen, given.seen())) == [("Delete", "Job")]
+
+
 def test_the_recorded_head_gets_a_submitter_of_its_own() -> None:
     step = given.step(RECORDED, ANSWERING)
     assert step.state == RECORDED

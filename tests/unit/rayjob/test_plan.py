@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ray_operator import actions, names, records
+from ray_operator import actions, names, ray_records, records
 from ray_operator.rayjob import children, observed, plan, status
 from ray_operator.rayjob import state as states
 from ray_operator.rayjob.state import Phase, State
@@ -93,6 +93,15 @@ def test_a_job_that_goes_waits_a_moment_for_ray_to_take_the_order() -> None:
     assert planned(given.state(), heard, metadata=GOING) == RELEASED
     late = given.NOW + plan.FAREWELL
     assert planned(given.state(), now=late, metadata=GOING) == RELEASED
+
+
+def test_a_job_that_went_while_no_operator_ran_is_stopped_too() -> None:
+    late = given.NOW + 6 * plan.FAREWELL
+    unasked = given.seen(ray=ray_records.JobAnswer())
+    decided = planned(given.state(), unasked, now=late, metadata=GOING)
+    assert decided == actions.Plan(requeue_after=plan.MOMENT)
+    silent = given.seen(ray=given.silence(1))
+    assert planned(given.state(), silent, now=late, metadata=GOING).actions == RELEASED.actions
 
 
 def test_a_head_that_does_not_answer_holds_nobody_up() -> None:

@@ -111,6 +111,13 @@ def test_a_job_that_ended_too_late_has_failed() -> None:
     assert late.state.reason == Reason.DEADLINE_EXCEEDED
 
 
+def test_a_heads_clock_that_is_ahead_makes_no_job_late() -> None:
+    ahead = given.ended("SUCCEEDED", at=NOW + timedelta(hours=1))
+    around = given.seen(submitter=given.submitter(ended_at=NOW), ray=ahead)
+    step = given.step(RUNNING, around, now=NOW, **OVER)
+    assert step.state.phase is Phase.COMPLETE
+
+
 def test_a_lost_head_ends_a_job_after_its_deadline_too() -> None:
     step = given.step(RUNNING, given.seen(pods=(), ray=given.silence()), **OVER)
     assert step.state.reason == Reason.APP_FAILED
