@@ -140,8 +140,12 @@ class World:
         return service_observed.Observed(
             clusters=clusters,
             pods={
-                name: tuple(self._stores.pods.owned_by(records.Key(kind, namespace, name)))
-                for name in clusters
+                name: tuple(
+                    self._stores.pods.controlled_by(
+                        records.Key(kind, namespace, name), each.metadata.uid
+                    )
+                )
+                for name, each in clusters.items()
             },
             services=tuple(self._stores.stable_services.controlled_by(key, metadata.uid)),
             endpoints=self._counted(key, services.serve_name(service)),

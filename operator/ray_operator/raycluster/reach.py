@@ -6,6 +6,7 @@ of a head goes by the cluster's own Service, which leads to no other.
 Source: KubeRay 1.7, head Services of RayJobs and RayServices.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ray_operator import names, ownership, ray_records, records, settings
@@ -15,6 +16,7 @@ from ray_operator.raycluster import auth, services
 from ray_operator.raycluster import observed as seen
 
 _DASHBOARD_PORT = 8265
+_OF_ONE_ALONE = ("clusterIP", "clusterIPs", "loadBalancerIP", "healthCheckNodePort", "nodePort")
 
 
 def dashboard(cluster: api.RayCluster, *, options: settings.Settings) -> str:
@@ -51,8 +53,13 @@ def head(
 def service(
     maker: base.Resource, cluster: api.RayCluster, *, options: settings.Settings
 ) -> dict[str, Any]:
-    """Return the Service of a RayJob or RayService that leads to the head of this cluster."""
+    """Return the Service of a RayJob or RayService that leads to the head of this cluster.
+
+    It is as the user wants the cluster's own, but for its name and what only one Service can have.
+    """
     name = maker.metadata.name
+    given = (cluster.spec.head_group_spec.head_service or {}).get("metadata") or {}
+    spec = services.head_service(cluster, settings=options)["spec"]
     labels = {
         **ownership.origin(maker),
         names.NODE_TYPE_LABEL: names.HEAD,
@@ -61,6 +68,20 @@ def service(
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": ownership.metadata(maker, name=names.head_service(name), labels=labels),
-        "spec": dict(services.head_service(cluster, settings=options)["spec"]),
+        "metadata": ownership.metadata(
+            maker,
+            name=names.head_service(name),
+            labels=labels,
+            annotations=given.get("annotations"),
+        ),
+        "spec": {**_sharable(spec), "ports": [_sharable(port) for port in spec["ports"]]},
+    }
+
+
+def _sharable(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out addresses and ports of nodes, of which each is one Service's alone."""
+    return {
+        key: each
+        for key, each in given.items()
+        if key not in _OF_ONE_ALONE or each in ("None", ["None"])
     }

@@ -104,9 +104,9 @@ def _ports(cluster: cluster_api.RayCluster, given: list[Mapping[str, Any]]) -> l
 
 
 def _applied(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Action]:
-    wanted = [
-        reach.service(case.service, cluster, options=case.options),
+    wanted = [  # requests first: what follows a Service that is refused waits
         serve_service(case.service, cluster),
+        reach.service(case.service, cluster, options=case.options),
     ]
     for each in wanted:
         if each is None:

@@ -490,6 +490,28 @@ def test_the_head_service_is_as_the_clusters_under_a_lasting_name() -> None:
     }
 
 
+def test_the_head_service_is_as_the_users_own() -> None:
+    """A load balancer that is internal stays so; what only one Service can have it doesn't take."""
+    internal = {"service.beta.kubernetes.io/aws-load-balancer-internal": "true"}
+    port = {"name": "dashboard", "port": 80, "nodePort": 30080}
+    spec = {"type": "LoadBalancer", "loadBalancerIP": "10.0.0.9", "clusterIP": "10.0.0.8"}
+    wide = given.cluster(
+        headGroupSpec={
+            **given.CLUSTER_SPEC["headGroupSpec"],
+            "headService": {
+                "metadata": {"name": "mine", "annotations": internal},
+                "spec": {**spec, "ports": [port]},
+            },
+        },
+    )
+    made = reach.service(given.rayjob(), wide, options=SETTINGS)
+    assert made["metadata"]["name"] == "job-head-svc"
+    assert made["metadata"]["annotations"] == internal
+    assert made["spec"]["type"] == "LoadBalancer"
+    assert not spec.keys() & made["spec"].keys() - {"type"}
+    assert {"name": "dashboard", "port": 80} in made["spec"]["ports"]
+
+
 @pytest.mark.parametrize(
     ("change", "address"),
     [
