@@ -120,6 +120,11 @@ ANNOTATIONS = (
         "where Serve takes requests, if not on every node: its workers are ready without a proxy",
     ),
     Annotation(
+        names.SUSPENSION_ANNOTATION,
+        "RayCluster of a RayService",
+        "its `suspend` as the RayService last gave it; a queue may have changed it since",
+    ),
+    Annotation(
         names.RETIRE_ANNOTATION,
         "RayCluster of a RayService",
         "another one serves in its place: when it goes",

@@ -2,7 +2,7 @@
 
 Owns: their manifests and changes. Does not own: when one is made (`succession`), or the Pods in it
 (`raycluster`). Invariant: what others decided about a living cluster stays: replicas where an
-autoscaler scales, suspension, tolerations and gates of queues, its place in Redis.
+autoscaler scales, what queues write (suspension, where Pods may run), its place in Redis.
 Source: KubeRay 1.7, RayClusters of RayServices.
 """
 
@@ -16,7 +16,7 @@ from ray_operator.api import serve_config
 from ray_operator.rayservice import goal, reasons
 
 _STORE = "gcsFaultToleranceOptions"
-_OF_QUEUES = ("tolerations", "schedulingGates")
+_OF_QUEUES = ("nodeSelector", "tolerations", "schedulingGates")
 
 
 def manifest(service: api.RayService, *, name: str, options: settings.Settings) -> dict[str, Any]:
@@ -61,7 +61,11 @@ def update(
     }
     annotations.pop(names.FT_NAMESPACE_ANNOTATION, None)  # a head keeps its place for life
     live = cluster.spec.dump()
-    change = merge_patch.difference(live, _kept(service, live))
+    wanted = _kept(service, live)
+    given = cluster.metadata.annotations.get(names.SUSPENSION_ANNOTATION)
+    if given in {None, annotations[names.SUSPENSION_ANNOTATION]}:
+        wanted = _as_live(wanted, live, ("suspend",))
+    change = merge_patch.difference(live, wanted)
     metadata = {
         "resourceVersion": cluster.metadata.resource_version,
         "labels": _labels(service),
@@ -126,8 +130,6 @@ def _proxies(service: api.RayService) -> dict[str, str]:
 def _kept(service: api.RayService, live: dict[str, Any]) -> dict[str, Any]:
     """Return the spec as wanted, with what is others' to decide as it is."""
     wanted = service.spec.ray_cluster_config.dump()
-    if "suspend" not in wanted and "suspend" in live:
-        wanted["suspend"] = live["suspend"]
     if _STORE in wanted and _STORE in live:
         wanted[_STORE] = live[_STORE]
     is_scaled = bool(wanted.get("enableInTreeAutoscaling"))

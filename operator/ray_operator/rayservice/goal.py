@@ -56,6 +56,7 @@ def marks(service: api.RayService, *, options: settings.Settings) -> dict[str, s
         names.GOAL_HASH_ANNOTATION: spec_hash.spec_hash(goal),
         names.GROUP_COUNT_ANNOTATION: str(len(goal.worker_group_specs)),
         names.VERSION_ANNOTATION: options.version,
+        names.SUSPENSION_ANNOTATION: str(bool(goal.suspend)).lower(),
         names.CONTENT_HASH_ANNOTATION: _content(service),
     }
 

@@ -29,6 +29,12 @@ MEANT = [
         ANY,
         "another set of fields counts",
     ),
+    Difference(
+        f"metadata.annotations.{names.SUSPENSION_ANNOTATION}",
+        "false",
+        ABSENT,
+        "what a queue changes stays",
+    ),
 ]
 
 
@@ -75,6 +81,39 @@ def test_two_clusters_do_not_share_a_place_in_redis() -> None:
     assert found.spec.gcs_fault_tolerance_options is not None
     place = found.spec.gcs_fault_tolerance_options.external_storage_namespace
     assert place == "mine-svc-aaaaa"
+
+
+def changed(given: dict[str, Any], live: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Return what an update writes: made as `given`, since as `live`, wanted as `now`."""
+    manifest = made_cluster(**given).dump()
+    manifest["spec"] |= live
+    found = cluster_api.RayCluster.model_validate_json(json.dumps(manifest))
+    service = World(rayClusterConfig=cluster_config(**now)).service()
+    patch = cluster.update(service, found, options=builders.SETTINGS)
+    spec: dict[str, Any] = patch.change.get("spec", {})
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("given", "live", "now", "written"),
+    [
+        ({"suspend": True}, {"suspend": False}, {"suspend": True}, {}),  # a queue admitted it
+        ({}, {"suspend": True}, {}, {}),
+        ({"suspend": True}, {}, {}, {"suspend": None}),
+        ({"suspend": True}, {}, {"suspend": False}, {"suspend": False}),
+        ({}, {}, {"suspend": True}, {"suspend": True}),
+    ],
+)
+def test_suspension_changes_only_when_it_was_edited(
+    given: dict[str, Any], live: dict[str, Any], now: dict[str, Any], written: dict[str, Any]
+) -> None:
+    assert changed(given, live, now) == written
+
+
+def test_where_a_queue_lets_pods_run_stays() -> None:
+    head = cluster_config()["headGroupSpec"]
+    head["template"]["spec"]["nodeSelector"] = {"pool": "a100"}
+    assert changed({}, {"headGroupSpec": head}, {"suspend": True}) == {"suspend": True}
 
 
 @pytest.mark.parametrize("location", ["HeadOnly", "Disabled", "EveryNode"])
