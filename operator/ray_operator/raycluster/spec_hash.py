@@ -11,6 +11,7 @@ import hashlib
 import json
 from typing import Any
 
+from ray_operator import quantity
 from ray_operator.api import base
 from ray_operator.api import raycluster as api
 
@@ -35,22 +36,20 @@ _WORKERS = {
 }
 _AUTOSCALER = {"idleTimeoutSeconds", "upscalingMode"}
 _POD = {"schedulingGates", "tolerations"}  # Kueue writes them
+_AMOUNTS, _AMOUNT = {"limits", "requests"}, {"divisor", "sizeLimit"}
 
 
 def spec_hash(spec: api.RayClusterSpec) -> str:
     """Hash the spec; 32 characters of base32hex, as a label or annotation value."""
-    # A Service gets or loses its address only while there are no Pods.
-    address = {"headServiceHasAddress": True} if has_address(spec) else {}
-    return _hash(
-        {
-            **_shared(spec),
-            **address,
-            "headGroupSpec": _group(written(spec.head_group_spec), _HEAD),
-            "workerGroupSpecs": [
-                _group(written(each), _WORKERS) for each in spec.worker_group_specs
-            ],
-        }
-    )
+    return _hash(_counted(spec))
+
+
+def is_alike(one: api.RayClusterSpec, other: api.RayClusterSpec) -> bool:
+    """Tell whether two specs would have one hash if Go's types had written both.
+
+    What KubeRay stores has `metadata: {}` and `cpu: "1"` where a user wrote nothing and `cpu: 1`.
+    """
+    return bool(_plain(_counted(one)) == _plain(_counted(other)))
 
 
 def group_hash(spec: api.RayClusterSpec, group: api.GroupSpec) -> str:
@@ -68,6 +67,43 @@ def group_hash(spec: api.RayClusterSpec, group: api.GroupSpec) -> str:
             store: store in shared,
         }
     )
+
+
+def _counted(spec: api.RayClusterSpec) -> dict[str, Any]:
+    # A Service gets or loses its address only while there are no Pods.
+    address = {"headServiceHasAddress": True} if has_address(spec) else {}
+    return {
+        **_shared(spec),
+        **address,
+        "headGroupSpec": _group(written(spec.head_group_spec), _HEAD),
+        "workerGroupSpecs": [_group(written(each), _WORKERS) for each in spec.worker_group_specs],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Leave out what is empty, and write amounts in one way."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _plain(each) for key, each in value.items()}
+    for key in _AMOUNTS & found.keys():
+        if isinstance(found[key], dict):  # or it is a label
+            found[key] = {name: _amount(each) for name, each in found[key].items()}
+    for key in _AMOUNT & found.keys():
+        found[key] = _amount(found[key]) or ""
+    return {
+        key: each
+        for key, each in found.items()
+        if each is not None and each is not False and each not in ("", [], {})
+    }
+
+
+def _amount(given: Any) -> Any:
+    try:
+        return quantity.parse(given).value
+    except ValueError:  # nothing that any API server would take
+        return given
 
 
 def _shared(spec: api.RayClusterSpec) -> dict[str, Any]:

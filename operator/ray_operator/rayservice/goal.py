@@ -73,10 +73,14 @@ def adopted(
         wanted[names.CONTENT_HASH_ANNOTATION] = content_hash  # an edit meanwhile must show
     if found.get(names.GOAL_HASH_ANNOTATION) == wanted[names.GOAL_HASH_ANNOTATION]:
         return wanted
-    spec = without_suffix(cluster)
+    spec, goal = without_suffix(cluster), service.spec.ray_cluster_config
+    first = goal.worker_group_specs[: len(spec.worker_group_specs)]
+    asked = goal.model_copy(update={"worker_group_specs": first})
     return {
         **wanted,
-        names.GOAL_HASH_ANNOTATION: spec_hash.spec_hash(spec),
+        names.GOAL_HASH_ANNOTATION: spec_hash.spec_hash(
+            asked if spec_hash.is_alike(asked, spec) else spec
+        ),
         names.GROUP_COUNT_ANNOTATION: str(len(spec.worker_group_specs)),
     }
 

@@ -1,5 +1,6 @@
 """Which cluster serves, through upgrades, reverts, failures and restarts of the operator."""
 
+import copy
 import json
 import random
 from typing import Any
@@ -371,6 +372,29 @@ def test_another_operators_cluster_is_taken_over_as_it_is() -> None:
     world.settle()
     assert len(world.made) == 2
     assert world.dark_seconds == 0
+
+
+@pytest.mark.parametrize(("memory", "made"), [("2Gi", 1), ("3Gi", 2)])
+def test_what_kuberay_stored_in_other_words_is_the_same_cluster(memory: str, made: int) -> None:
+    """A user's file, applied once more, has its own words again in the RayService's lists."""
+    config = cluster_config()
+    head, workers = config["headGroupSpec"]["template"], config["workerGroupSpecs"][0]["template"]
+    for template in (head, workers):
+        template["spec"]["containers"][0]["resources"] = {"limits": {"cpu": 1, "memory": "2048Mi"}}
+    world = World(rayClusterConfig=copy.deepcopy(config)).settle()
+    for template in (head, workers):
+        template.setdefault("metadata", {})["creationTimestamp"] = None
+        template["spec"]["containers"][0] |= {"env": [], "tty": False}
+        template["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "1", "memory": memory}}
+    manifest = world.clusters[world.active].manifest
+    manifest["spec"] = config
+    manifest["metadata"]["annotations"] = {
+        names.GOAL_HASH_ANNOTATION: "V38HEBFBPV3UIRIN3RCG80K8CHESDSO4",
+        names.VERSION_ANNOTATION: "v1.7.0",
+        names.GROUP_COUNT_ANNOTATION: "1",
+    }
+    world.settle()
+    assert len(world.made) == made
 
 
 @pytest.mark.parametrize("seed", range(20))
