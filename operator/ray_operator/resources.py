@@ -2,7 +2,9 @@
 
 Owns: the store that kopf's events and the resync fill. Does not own: decoding (`api`), watching
 (`handlers`), or who cares for another one's change (`relations`). Invariant: an entry never goes
-back in time; what the store holds is exactly what the API server sent, less `managedFields`.
+back in time, and what is gone doesn't come back, though the answer to our last change of it may
+come after the event that it is gone; what the store holds is exactly what the API server sent,
+less `managedFields`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +14,8 @@ import msgspec
 
 from ray_operator import listwatch, records, wire
 
+_GONE = 4096
+"""So many are remembered of what is gone: longer than any answer takes."""
 _CAUSES = ("generation", "labels", "annotations", "deletionTimestamp", "finalizers")
 
 
@@ -47,6 +51,7 @@ class Resources:
     ) -> None:
         self._entries: dict[records.Key, Entry] = {}
         self._by_owner: dict[str, set[records.Key]] = {}
+        self._gone: dict[tuple[records.Key, str], None] = {}
         self._changed = changed
         self._touched = touched
         self._forgotten = forgotten
@@ -76,7 +81,7 @@ class Resources:
         return [self._entries[key].data for key in keys]
 
     def put(self, key: records.Key, body: dict[str, Any]) -> None:
-        """Take in an object unless a newer one is here.
+        """Take in an object unless a newer one is here, or it was seen to be gone.
 
         A change of nothing but the status doesn't wake its own key: it is our own, and would cut
         short every back-off.
@@ -84,6 +89,8 @@ class Resources:
         metadata = body["metadata"]
         standing = self._entries.get(key)
         version, uid = metadata["resourceVersion"], metadata["uid"]
+        if (key, uid) in self._gone:
+            return
         if standing and not listwatch.is_newer(version, standing.resource_version):
             return
         slim = {**body, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}
@@ -114,6 +121,12 @@ class Resources:
 
     def drop(self, key: records.Key, uid: str) -> None:
         """Forget the object of that UID; a younger one of the same name stays."""
+        self._gone[key, uid] = None
+        if len(self._gone) > _GONE:
+            del self._gone[next(iter(self._gone))]
+        self._let_go(key, uid)
+
+    def _let_go(self, key: records.Key, uid: str) -> None:
         standing = self._entries.get(key)
         if standing and standing.uid == uid:
             self._forget(key, standing)
@@ -147,7 +160,7 @@ class Resources:
             covered = key.kind == kind and namespace in (None, key.namespace)
             newer = listwatch.is_newer(entry.resource_version, version)
             if covered and key not in seen and not newer:
-                self.drop(key, entry.uid)
+                self._let_go(key, entry.uid)
         return [
             key
             for key, (uid, version) in seen.items()

@@ -105,8 +105,8 @@ def test_nothing_is_told_of_a_cluster_that_is_gone() -> None:
     scrape()
     kept.drop(records.Key("RayCluster", "ns1", "demo"), "uid-demo")
     assert scrape() == []
-    put(kept, cluster(version=9, provisioned="False", uid="uid-demo"))
-    assert scrape() == series()
+    put(kept, cluster(version=9, provisioned="False", uid="uid-later"))
+    assert [labels["uid"] for _, labels, _ in scrape()] == ["uid-later"] * len(series())
 
 
 def test_other_kinds_and_what_cannot_be_read_are_left_out() -> None:

@@ -68,6 +68,17 @@ def test_a_changed_status_is_taken_in_and_told_to_nobody() -> None:
     assert b"ready" in (kept.get(KEY) or b"")
 
 
+def test_what_is_gone_does_not_come_back_with_a_late_answer() -> None:
+    """Our last change, which removes the finalizer, is what ends the object."""
+    kept, told = store()
+    kept.put(KEY, body(5))
+    kept.drop(KEY, "u1")
+    kept.put(KEY, body(6, finalizers=[]))
+    assert (kept.known(), told) == ([], [KEY, KEY])
+    kept.put(KEY, body(7, uid="u2"))
+    assert kept.known() == [KEY]
+
+
 def test_a_late_delete_leaves_the_younger_object_of_that_name() -> None:
     kept, _ = store()
     kept.put(KEY, body(5, uid="u2"))
