@@ -137,6 +137,8 @@ class World:
         ]
         clusters = {each.metadata.name: each for each in found}
         kind, namespace = records.RAYCLUSTERS.kind, metadata.namespace
+        own_services = tuple(self._stores.stable_services.controlled_by(key, metadata.uid))
+        serving = services.leading(service, own_services)
         return service_observed.Observed(
             clusters=clusters,
             pods={
@@ -147,8 +149,8 @@ class World:
                 )
                 for name, each in clusters.items()
             },
-            services=tuple(self._stores.stable_services.controlled_by(key, metadata.uid)),
-            endpoints=self._counted(key, services.serve_name(service)),
+            services=own_services,
+            endpoints=self._counted(key, serving.name if serving else ""),
             serve=self._serve.answers(key),
         )
 

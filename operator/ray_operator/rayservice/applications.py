@@ -97,9 +97,11 @@ def waits_for(case: Case, state: State) -> str:
     if not name:
         return "waiting for a RayCluster to be made"
     cluster = case.observed.cluster(name)
+    if cluster is None:
+        return f"waiting for RayCluster {name} to be made"
     said = rollup.ready(name, cluster)
     head = case.observed.head(name)
-    if cluster is None or head is None or not head.ready:
+    if head is None or not head.ready:
         room = _ROOM if said.reason in _LACKS_ROOM and state.active else ""
         return f"waiting for {said.message or f'RayCluster {name}'}{room}"
     serve = condition(case, name)

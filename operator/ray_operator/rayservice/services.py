@@ -6,7 +6,7 @@ served last, and never away from it but to one that is ready; names and addresse
 Source: KubeRay 1.7, Services of RayServices.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ray_operator import actions, content, names, ownership, records
@@ -24,15 +24,21 @@ def serve_name(service: api.RayService) -> str:
     return str(given.get("name") or names.serve_service(service.metadata.name))
 
 
+def leading(service: api.RayService, found: Sequence[records.Service]) -> records.Service | None:
+    """Return the serve Service, of an earlier name while there is none of the present one."""
+    ours = {each.name: each for each in found if names.SERVE_LABEL in each.labels}
+    return ours.get(serve_name(service)) or next(iter(ours.values()), None)
+
+
 def target(case: Case) -> str:
     """Return the cluster that the serve Service leads to; `""` while there is no such Service."""
-    found = case.observed.service(serve_name(case.service)) or _serve_service(case)
+    found = leading(case.service, case.observed.services)
     return found.selector.get(names.CLUSTER_LABEL, "") if found else ""
 
 
 def plan(case: Case, cluster: cluster_api.RayCluster) -> tuple[actions.Action, ...]:
     """Have both lead to that cluster, and look as the spec says."""
-    return (*_applied(case, cluster), *_renamed(case, cluster))
+    return (*_replaced(case, cluster), *_applied(case, cluster), *_renamed(case, cluster))
 
 
 def delete(found: records.Service, why: str) -> actions.Delete:
@@ -141,6 +147,39 @@ def _is_outdated(case: Case, found: records.Service, wanted: Mapping[str, Any]) 
     return bool(answered < case.service.metadata.generation)
 
 
+def _replaced(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Action]:
+    """Have the serve Service of an earlier name lead on until that of the present one is there.
+
+    That may never be, if its name is taken. Where it is to have what only one can have, the
+    earlier one goes first.
+    """
+    found = leading(case.service, case.observed.services)
+    wanted = serve_service(case.service, cluster)
+    if found is None or wanted is None or found.name == wanted["metadata"]["name"]:
+        return
+    if _holds(found, wanted["spec"]):
+        yield delete(found, f"{wanted['metadata']['name']} is to have its address or node port")
+    elif found.selector.get(names.CLUSTER_LABEL) != cluster.metadata.name:
+        yield actions.Patch(
+            resource=records.SERVICES,
+            namespace=found.namespace,
+            name=found.name,
+            uid=found.uid,
+            change={"spec": {"selector": wanted["spec"]["selector"]}},
+            reasons=reasons.SERVICE_UPDATED,
+            is_told=True,
+        )
+
+
+def _holds(found: records.Service, wanted: Mapping[str, Any]) -> bool:
+    """Tell whether one has the address, or a node port, that the other is to have."""
+    ports = {each.get("nodePort") for each in wanted["ports"]} - {None, 0}
+    address = wanted.get("clusterIP")
+    return not ports.isdisjoint(each.node_port for each in found.ports) or (
+        address not in {None, "", "None"} and address == found.cluster_ip
+    )
+
+
 def _renamed(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Action]:
     """Remove the serve Service of an earlier name, once that of the present name leads on."""
     name = serve_name(case.service)
@@ -150,9 +189,3 @@ def _renamed(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Ac
     for each in case.observed.services:
         if names.SERVE_LABEL in each.labels and each.name != name:
             yield delete(each, f"it is {name} now")
-
-
-def _serve_service(case: Case) -> records.Service | None:
-    """Return the serve Service, whatever its name was."""
-    found = (each for each in case.observed.services if names.SERVE_LABEL in each.labels)
-    return next(found, None)

@@ -10,7 +10,7 @@ from ray_operator import names, settings
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import rayservice as api
 from ray_operator.raycluster import desired
-from ray_operator.rayservice import cluster, services
+from ray_operator.rayservice import cluster, plan, services
 from tests.unit import builders, golden
 from tests.unit.golden import ABSENT, Difference
 from tests.unit.rayservice.world import World, cluster_config, config
@@ -207,3 +207,39 @@ def test_a_renamed_serve_service_replaces_the_other() -> None:
     world.elapse(3)
     assert sorted(world.services) == ["mine", "svc-head-svc"]
     assert world.active == world.made[0]
+
+
+def test_an_earlier_serve_service_leads_on_while_the_renamed_one_cannot_be_made() -> None:
+    world = World().settle()
+    world.refused.add("mine")
+    world.edit(
+        serveService={"metadata": {"name": "mine"}},
+        rayClusterConfig=cluster_config("rayproject/ray:2.47.0"),
+    )
+    world.settle(150)
+    assert world.active == world.made[1]
+    assert not world.pending
+    assert world.condition("Ready")["status"] == "True"
+    assert world.dark_seconds == 0
+    world.refused.clear()
+    world.elapse(3)
+    assert sorted(world.services) == ["mine", "svc-head-svc"]
+    assert world.dark_seconds == 0
+
+
+@pytest.mark.parametrize("alone", [{"clusterIP": "10.96.0.7"}, {"nodePort": 30080}])
+def test_an_earlier_serve_service_makes_room_for_what_only_one_can_have(
+    alone: dict[str, Any],
+) -> None:
+    port = {"name": "serve", "port": 8000, **{k: v for k, v in alone.items() if k == "nodePort"}}
+    spec = {"type": "NodePort", "ports": [port], **alone}
+    spec.pop("nodePort", None)
+    world = World(serveService={"spec": spec}).settle()
+    world.edit(serveService={"metadata": {"name": "mine"}, "spec": spec})
+    made = plan.plan(world.service(), world.seen(), world.options, world.now).actions
+    assert [(type(each).__name__, each.resource.kind) for each in made] == [
+        ("Delete", "Service"),
+        ("Apply", "Service"),
+    ]
+    world.passes()
+    assert sorted(world.services) == ["mine", "svc-head-svc"]

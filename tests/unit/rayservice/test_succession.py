@@ -303,6 +303,24 @@ def test_a_start_that_takes_too_long_ends_and_a_new_spec_begins_anew() -> None:
     assert world.status["serviceStatus"] == "Running"
 
 
+def test_a_cluster_that_cannot_be_made_takes_too_long_as_well() -> None:
+    world = World()
+    world.refused.add("RayCluster")
+    world.annotations[names.INITIALIZING_TIMEOUT_ANNOTATION] = "30s"
+    world.settle(20)
+    ready = world.condition(Type.READY)
+    assert ready["reason"] == "Initializing"
+    assert ready["message"] == f"waiting for RayCluster {world.pending} to be made"
+    world.settle(15)
+    assert world.condition(Type.READY)["reason"] == "InitializingTimeout"
+    world.edit(serveConfigV2=config(4))
+    world.settle(20)
+    assert world.condition(Type.READY)["reason"] == "Initializing"
+    world.refused.clear()
+    world.settle()
+    assert world.status["serviceStatus"] == "Running"
+
+
 LONG = ["300000000000", "99999999999999", "2562048h", "9" * 5000, f"{'9' * 5000}s"]
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from ray_operator import actions, names, records, serve_records, settings
+from ray_operator import actions, errors, names, records, serve_records, settings
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import rayservice as api
-from ray_operator.rayservice import observed, plan, status, transitions
+from ray_operator.rayservice import observed, plan, services, status, transitions
 from tests.unit import builders
 
 UID = "33333333-3333-3333-3333-333333333333"
@@ -81,6 +81,8 @@ class World:
         self.status: dict[str, Any] = {}
         self.clusters: dict[str, Cluster] = {}
         self.services: dict[str, records.Service] = {}
+        self.refused: set[str] = set()
+        """Names, or kinds, of which nothing can be made."""
         self.made: list[str] = []
         self.told: list[str] = []
         self.writes = 0
@@ -181,18 +183,27 @@ class World:
         wanted = plan.wanted(service, self.seen(), decided, self.now, options=self.options)
         self._inquiries = dict(wanted or {})
         self._answers = {key: each for key, each in self._answers.items() if key in (wanted or ())}
-        for each in decided.actions[:most]:
-            self._apply(each)
+        results = tuple(self._carry_out(each) for each in decided.actions[:most])
         if most is not None or not writes:
             self._answers, self._inquiries = {}, {}  # the operator starts anew
             return
-        outcome = actions.Outcome(invalid=decided.invalid)
+        outcome = actions.Outcome(results=results, invalid=decided.invalid)
         written = status.next_status(service, self.seen(), outcome, self.now, options=self.options)
         self.told += [each.reason for each in decided.events]
         if written is not None and written != self.status:
             self.told += [each.reason for each in transitions.events(service, written)]
             self.status = msgspec.json.decode(msgspec.json.encode(written))
             self.writes += 1
+
+    def _carry_out(self, action: actions.Action) -> actions.Result:
+        if isinstance(action, actions.Create | actions.Apply):
+            name = action.manifest["metadata"]["name"]
+            if self.refused & {name, action.resource.kind}:
+                return actions.Result(action=action, name=name, error=errors.Invalid("refused"))
+        else:
+            name = action.name
+        self._apply(action)
+        return actions.Result(action=action, name=name)
 
     def _apply(self, action: actions.Action) -> None:
         resource = action.resource
@@ -207,6 +218,10 @@ class World:
             self.made.append(name)
         elif isinstance(action, actions.Apply):
             self._apply_service(action.manifest)
+        elif isinstance(action, actions.Patch) and resource == records.SERVICES:
+            selector = action.change["spec"]["selector"]
+            found = self.services[action.name]
+            self.services[action.name] = msgspec.structs.replace(found, selector=selector)
         elif isinstance(action, actions.Delete) and resource == records.SERVICES:
             del self.services[action.name]
         elif isinstance(action, actions.Delete):
@@ -231,6 +246,12 @@ class World:
             annotations=metadata["annotations"],
             owner=records.Owner("RayService", "svc", UID),
             cluster_ip=spec.get("clusterIP", "10.96.0.1"),
+            ports=tuple(
+                records.ServicePort(
+                    each.get("name", ""), each["port"], each["port"], each.get("nodePort", 0)
+                )
+                for each in spec["ports"]
+            ),
             selector=spec["selector"],
         )
 
@@ -255,9 +276,9 @@ class World:
         self.elapse(seconds)
         return self
 
-    def behind(self, name: str = "svc-serve-svc") -> list[str]:
-        """Return the Pods that take the requests to the Service."""
-        service = self.services.get(name)
+    def behind(self) -> list[str]:
+        """Return the Pods that take the requests to the serve Service."""
+        service = services.leading(self.service(), list(self.services.values()))
         cluster = service.selector[names.CLUSTER_LABEL] if service else ""
         return [
             pod.name
