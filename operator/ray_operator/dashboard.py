@@ -123,7 +123,7 @@ class Dashboard:
         text = answer.body.decode(errors="replace")
         if answer.status == 500 and _TAKEN in text:
             return
-        if answer.status == 400:
+        if answer.status == 400 and not _is_kubernetes(answer.body):
             raise errors.Refused(f"Ray refuses the job: {_reason(text)}")
         _checked(JOBS, answer)
 

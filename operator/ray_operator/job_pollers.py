@@ -3,7 +3,8 @@
 Owns: asking, submitting and stopping for the RayJob that wants it, and the newest answers. Does not
 own: what is wanted (`rayjob.inquiry`) or what follows. Invariant: a task of one RayJob waits for no
 other; nothing is submitted to, or stopped on, another life of Ray than the one that was written
-down; time in which nobody asked is not counted as time without an answer.
+down (to be stopped it need not be); time in which nobody asked is not counted as time without an
+answer.
 """
 
 import asyncio
@@ -128,19 +129,19 @@ class JobPollers:
         client = await self._heads.dashboard(key.namespace, head)
         session = (await client.version()).session_name
         info = await client.job(inquiry.job_id) if inquiry.job_id else None
-        may_tell = bool(inquiry.session) and session == inquiry.session and self._may_write()
-        if info is None and inquiry.submission is not None and may_tell:
+        is_noted = bool(inquiry.session) and session == inquiry.session
+        if info is None and inquiry.submission is not None and is_noted and self._may_write():
             try:
                 await client.submit(inquiry.submission)
                 info = await client.job(inquiry.job_id)
             except errors.Refused as error:
                 refusal = str(error)
-        if inquiry.stops and may_tell:
+        if inquiry.stops and inquiry.session not in {"", session}:
+            is_stopped = True  # what was to be stopped was lost with the head
+        elif inquiry.stops and self._may_write():
             if info is not None and info.status not in ray_records.JOB_ENDS:
                 await client.stop(inquiry.job_id)
             is_stopped = True
-        elif inquiry.stops and session != inquiry.session:
-            is_stopped = True  # what was to be stopped was lost with the head
         return ray_records.JobAnswer(
             answered_at=asked_at,
             session=session,

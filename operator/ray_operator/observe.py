@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from ray_operator import (
     job_pollers,
-    names,
     pollers,
     records,
     resources,
@@ -100,9 +99,8 @@ class World:
         data = self._own.get(cluster)
         submitter = next(iter(self._stores.submitters.controlled_by(key, metadata.uid)), None)
         found = api.RayCluster.model_validate_json(data) if data else None
-        is_selected = job.spec.cluster_selector.get(names.CLUSTER_LABEL) == name
-        if found is not None and not is_selected and found.metadata.controller() != metadata.uid:
-            found = None  # somebody else's of that name; to make ours will say so
+        if found is not None and not job_observed.is_meant(found, job):
+            found = None  # to make ours will say so
         return job_observed.Observed(
             cluster=found,
             pods=tuple(self._stores.pods.owned_by(cluster)),

@@ -182,6 +182,10 @@ async def test_what_ray_will_never_take_is_told_apart(ray: Served) -> None:
     server.says(400, "Traceback …\nValueError: runtime_env must be a dict")
     with pytest.raises(errors.Refused, match="runtime_env must be a dict"):
         await client.submit({})
+    server.says(400, {"kind": "Status", "message": "the API server's"})
+    with pytest.raises(errors.RayError) as caught:
+        await client.submit({})
+    assert not isinstance(caught.value, errors.Refused)
 
 
 async def test_a_job_that_is_not_there_needs_no_stop(ray: Served) -> None:

@@ -248,6 +248,15 @@ async def test_a_job_is_stopped_and_seen_to_stop(heads: Asking, ray: Ray) -> Non
     assert ray.stopped == ["id"]
 
 
+async def test_a_job_of_which_no_life_was_written_is_stopped_all_the_same(
+    heads: Asking, ray: Ray
+) -> None:
+    ray.jobs["id"] = "RUNNING"
+    heads.pollers.ask(KEY, inquiry(ray.port, session="", stops=True))
+    await heads.told(lambda answer: answer.is_stopped)
+    assert ray.stopped == ["id"]
+
+
 async def test_what_ended_or_is_unknown_needs_no_stop(heads: Asking, ray: Ray) -> None:
     ray.jobs["id"] = "FAILED"
     heads.pollers.ask(KEY, inquiry(ray.port, stops=True))

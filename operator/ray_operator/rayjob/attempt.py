@@ -18,16 +18,22 @@ def begun(case: Case) -> State:
     spec = case.spec
     started = case.now.replace(microsecond=0)
     job_id = case.state.job_id or spec.job_id or _drawn(case, "job", started)
-    cluster = case.state.cluster or spec.cluster_selector.get(names.CLUSTER_LABEL, "")
     return dataclasses.replace(
         case.state,
         phase=Phase.INITIALIZING,
         job_id="" if spec.submission_mode == "InteractiveMode" else job_id,
-        cluster=cluster or _drawn(case, "cluster", started),
+        cluster=case.state.cluster or case.selected or _drawn(case, "cluster", started),
         started_at=started,
         reason="",
         message="",
     )
+
+
+def redirected(case: Case) -> State:
+    """Return the state of an attempt that runs nowhere yet, on the cluster that is selected now."""
+    if case.selected in {"", case.state.cluster}:
+        return case.state
+    return dataclasses.replace(case.state, cluster=case.selected, dashboard_url="", head=None)
 
 
 def _drawn(case: Case, what: str, started: datetime) -> str:

@@ -39,15 +39,22 @@ class Case:
 
     @property
     def selects_cluster(self) -> bool:
-        """Tell whether the attempt runs on a cluster that isn't its own."""
-        selected = self.spec.cluster_selector.get(names.CLUSTER_LABEL)
-        return bool(selected) and selected == self.state.cluster
+        """Tell whether the attempt runs on a cluster that isn't its own.
+
+        A selector that was edited since selects for the next attempt.
+        """
+        cluster, uid = self.observed.cluster, self.job.metadata.uid
+        is_anothers = cluster is not None and cluster.metadata.controller() != uid
+        return is_anothers or self.selected == self.state.cluster != ""
+
+    @property
+    def selected(self) -> str:
+        """The cluster that the spec selects; `""` when the RayJob is to have one of its own."""
+        return self.spec.cluster_selector.get(names.CLUSTER_LABEL) or ""
 
     def owns_cluster(self) -> bool:
         """Tell whether the cluster is this RayJob's to delete."""
-        cluster, uid = self.observed.cluster, self.job.metadata.uid
-        is_ours = cluster is not None and cluster.metadata.controller() == uid
-        return is_ours and not self.selects_cluster
+        return self.observed.cluster is not None and not self.selects_cluster
 
     def active_deadline(self) -> datetime | None:
         """Return until when the attempt may take; None for ever."""

@@ -88,6 +88,13 @@ def _initializing(case: Case) -> Step:
         return Step(state=_addressed(case, hearsay.identified(case, state), Phase.RUNNING))
     if over := _overdue(case, state):
         return Step(state=over)
+    if not case.owns_cluster() and (redirected := attempt.redirected(case)) != case.state:
+        return Step(state=redirected)
+    return _approaching(case, state)
+
+
+def _approaching(case: Case, state: State) -> Step:
+    """Make, wake or wait for the cluster, and go on once it is ready."""
     asleep = case.observed.cluster
     if asleep is not None and asleep.spec.idle_suspend and case.selects_cluster:
         deadline = case.until(case.active_deadline(), case.pre_running_deadline())
@@ -122,18 +129,20 @@ def _submitting(case: Case, state: State) -> Step:
         if answer.error and answer.in_vain >= case.options.rayjob_status_timeout:
             return Step(state=verdict.unanswered(case, state))
         return Step(state=state, wait=verdict.look_again(case, state))
-    if not case.observed.keeps_head and case.state.head != state.head:
-        return Step(state=dataclasses.replace(state, head=None), todo=(_note_head(case, state),))
+    if noted := _note_head(case, state):
+        return Step(state=dataclasses.replace(state, head=None), todo=noted)
     if case.mode != "K8sJobMode":
         return _to(state, Phase.RUNNING)
     is_recorded = case.state.head == state.head
     return Step(state=state, todo=_create_submitter(case, state) if is_recorded else ())
 
 
-def _note_head(case: Case, state: State) -> actions.Action:
-    """Write the head down where the status can't hold it; that wakes the next pass."""
+def _note_head(case: Case, state: State) -> tuple[actions.Action, ...]:
+    """Write a new head down where the status can't hold it; that wakes the next pass."""
+    if case.observed.keeps_head or case.state.head == state.head:
+        return ()
     metadata = case.job.metadata
-    return actions.Patch(
+    noted = actions.Patch(
         resource=records.RAYJOBS,
         namespace=metadata.namespace,
         name=metadata.name,
@@ -141,6 +150,7 @@ def _note_head(case: Case, state: State) -> actions.Action:
         change={"metadata": {"annotations": {names.HEAD_ANNOTATION: states.annotation(state)}}},
         reasons=children.HEAD_NOTED,
     )
+    return (noted,)
 
 
 def _waiting(case: Case) -> Step:
@@ -149,6 +159,8 @@ def _waiting(case: Case) -> Step:
         return _to(state, Phase.SUSPENDING)
     if over := _overdue(case, state):
         return Step(state=over)
+    if case.observed.is_cluster_going():  # nothing was on it: another one will do
+        return _to(dataclasses.replace(state, head=None), Phase.INITIALIZING)
     if case.mode != "InteractiveMode":
         return Step(state=attempt.begun(case))  # on the cluster that waits
     if case.spec.job_id and case.spec.job_id != state.used_job_id:
@@ -165,7 +177,7 @@ def _running(case: Case) -> Step:
         return _to(state, Phase.SUSPENDING)
     if (over := verdict.end(case, state)) is not None:
         return Step(state=over)
-    todo: tuple[actions.Action, ...] = ()
+    todo = _note_head(case, state)
     if not case.selects_cluster:
         todo += head_service.plan(case.job, case.observed, options=case.options)
     if case.mode == "K8sJobMode" and _is_submitter_missed(case, state):

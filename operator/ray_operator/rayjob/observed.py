@@ -10,7 +10,18 @@ from datetime import datetime
 
 from ray_operator import names, ray_records, records
 from ray_operator.api import raycluster as cluster_api
+from ray_operator.api import rayjob as api
 from ray_operator.raycluster import observed as cluster_seen
+
+
+def is_meant(cluster: cluster_api.RayCluster, job: api.RayJob) -> bool:
+    """Tell whether a cluster is the attempt's that bears its name, or is somebody else's.
+
+    One that the attempt has reached stays its own when the selector is edited.
+    """
+    is_selected = job.spec.cluster_selector.get(names.CLUSTER_LABEL) == cluster.metadata.name
+    is_ours = cluster.metadata.controller() == job.metadata.uid
+    return is_ours or is_selected or bool(job.status.get("dashboardURL"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

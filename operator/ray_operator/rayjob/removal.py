@@ -16,7 +16,9 @@ from ray_operator.rayjob.case import Case, Step
 from ray_operator.rayjob.state import Phase
 
 PATIENCE = timedelta(minutes=5)
-"""With Pods that don't go, once all else is gone."""
+"""With Pods that don't go, from when the last of them was told to."""
+SLACK = timedelta(minutes=1)
+"""For a Pod to go once the time that itself asks for is over, which may be longer than that."""
 
 
 def step(case: Case) -> Step:
@@ -27,12 +29,13 @@ def step(case: Case) -> Step:
     pods = () if case.selects_cluster else seen.pods
     left = [*pods, *seen.submitter_pods]
     since = case.state.teardown_since or _begun(case, left)
-    is_late = case.now >= since + PATIENCE
+    due = _due(since, left)
+    is_late = case.now >= due
     if has_objects or (left and not is_late):
         return Step(
             state=dataclasses.replace(case.state, teardown_since=since),
             todo=doomed,
-            wait=case.until(since + PATIENCE) if left and not is_late else None,
+            wait=case.until(due) if left and not is_late else None,
         )
     going = Phase.SUSPENDED if case.state.phase is Phase.SUSPENDING else Phase.NEW
     used = case.state.job_id if case.mode == "InteractiveMode" else ""
@@ -87,6 +90,13 @@ def _begun(case: Case, left: Sequence[records.Pod]) -> datetime:
     now = case.now.replace(microsecond=0)
     told = (pod.deletion_at - pod.grace if pod.deletion_at else now for pod in left)
     return max(told, default=now)
+
+
+def _due(since: datetime, left: Sequence[records.Pod]) -> datetime:
+    """Return until when the Pods that are left are waited for."""
+    ends = [(pod.deletion_at, pod.grace) for pod in left if pod.deletion_at is not None]
+    begun = max((at - grace for at, grace in ends), default=since)
+    return max([max(since, begun) + PATIENCE, *(at + SLACK for at, _ in ends)])
 
 
 def _why(case: Case) -> str:

@@ -19,7 +19,7 @@ from ray_operator.raycluster import auth
 
 PROGRAM = importlib.resources.files("ray_operator").joinpath("submitter.py").read_text()
 """Sent along, since the image in which it runs is the user's."""
-_RUN = 'exec "$(command -v python3 || command -v python)" -c "$@"'
+_RUN = '"$(command -v python3 || command -v python)" -c "$@"'
 
 
 def payload(spec: api.RayJobSpec, job_id: str) -> dict[str, Any]:
@@ -74,9 +74,12 @@ def command(
     shell = ["/bin/bash", "-cel" if options.login_shell else "-ce", "--"]
     given = ["submitter", PROGRAM, *flags(spec), *more, "--"]
     if job.metadata.annotations.get(names.RAW_ENTRYPOINT_ANNOTATION, "").lower() == "true":
-        script = f"{_literal(_RUN)} {spec.entrypoint.strip()}"
+        script = f"{_literal(_RUN)} {spec.entrypoint.strip()}"  # and whatever follows an `&&`
         return {"command": shell, "args": [script, *map(_literal, given)]}
-    return {"command": shell, "args": list(map(_literal, [_RUN, *given, spec.entrypoint]))}
+    return {
+        "command": shell,
+        "args": list(map(_literal, [f"exec {_RUN}", *given, spec.entrypoint])),
+    }
 
 
 def _literal(text: str) -> str:

@@ -22,6 +22,7 @@ HEAD = Head(pod_uid="uid-head", session=given.SESSION)
 RECORDED = given.begun(head=HEAD, dashboard_url=given.DASHBOARD)
 UP = given.seen(submitter=None, service=None, ray=ray_records.JobAnswer())
 ANSWERING = given.seen(submitter=None, service=None, ray=given.answer())
+DOOMED = given.cluster(metadata={"deletionTimestamp": "2026-01-01T12:00:00Z"})
 SELECTED: dict[str, Any] = {
     "clusterSelector": {names.CLUSTER_LABEL: given.CLUSTER},
     "rayClusterSpec": None,
@@ -83,9 +84,19 @@ def test_a_selected_cluster_is_waited_for() -> None:
     assert given.step(INITIALIZING, observed.Observed(), **SELECTED) == Step(state=INITIALIZING)
 
 
+def test_a_selector_that_is_edited_counts_for_an_attempt_that_runs_nowhere() -> None:
+    selector = {"clusterSelector": {names.CLUSTER_LABEL: "another"}, "rayClusterSpec": None}
+    theirs = given.cluster(ready=False, metadata={"ownerReferences": []})
+    for cluster in (None, theirs):
+        around = observed.Observed(cluster=cluster)
+        step = given.step(RECORDED, around, **selector)
+        assert step == Step(state=given.begun(cluster="another"))
+    around = given.seen(cluster=theirs, ray=given.answer())
+    assert given.step(RECORDED, around, **selector).state.cluster == given.CLUSTER
+
+
 def test_a_cluster_that_is_not_ready_or_goes_is_waited_for() -> None:
-    going = given.cluster(metadata={"deletionTimestamp": "2026-01-01T12:00:00Z"})
-    for cluster in (given.cluster(ready=False), going):
+    for cluster in (given.cluster(ready=False), DOOMED):
         around = given.seen(cluster=cluster, submitter=None, ray=ray_records.JobAnswer())
         assert given.step(INITIALIZING, around) == Step(state=INITIALIZING)
 
@@ -354,6 +365,15 @@ def test_waiting_ends_with_the_users_word_or_a_deadline(
     assert (step.state.phase, step.state.job_id) == (phase, job_id)
 
 
+def test_a_cluster_that_goes_while_the_user_is_waited_for_is_made_again() -> None:
+    for around in (observed.Observed(), given.seen(cluster=DOOMED)):
+        step = given.step(WAITING, around, **INTERACTIVE)
+        assert step == Step(state=given.after(WAITING, phase=Phase.INITIALIZING))
+    assert given.made(given.step(step.state, observed.Observed(), **INTERACTIVE)) == [
+        ("Create", "RayCluster")
+    ]
+
+
 def test_a_job_that_the_user_is_yet_to_submit_is_waited_for() -> None:
     before = given.after(WAITING, phase=Phase.RUNNING, job_id="mine")
     step = given.step(before, ANSWERING, **INTERACTIVE)
@@ -367,6 +387,40 @@ def test_a_job_that_the_user_is_yet_to_submit_is_waited_for() -> None:
 
 def test_an_attempt_that_runs_is_left_alone() -> None:
     assert given.step(RUNNING) == Step(state=RUNNING)
+
+
+def test_a_selector_that_is_edited_changes_nothing_of_what_runs() -> None:
+    theirs = given.seen(cluster=given.cluster(metadata={"ownerReferences": []}), service=None)
+    selector = {names.CLUSTER_LABEL: "another"}
+    step = given.step(RUNNING, theirs, clusterSelector=selector, rayClusterSpec=None)
+    assert step == Step(state=RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("owner", "selected", "status", "is_meant"),
+    [
+        ([], "another", {"dashboardURL": given.DASHBOARD}, True),
+        ([], "another", {}, False),
+        ([], given.CLUSTER, {}, True),
+        (given.OWNERS, "another", {}, True),
+    ],
+)
+def test_the_cluster_that_an_attempt_has_reached_is_its_own(
+    owner: list[Any], selected: str, status: dict[str, Any], *, is_meant: bool
+) -> None:
+    job = given.rayjob(status=status, clusterSelector={names.CLUSTER_LABEL: selected})
+    cluster = given.cluster(metadata={"ownerReferences": owner})
+    assert observed.is_meant(cluster, job) is is_meant
+
+
+def test_a_job_that_another_operator_had_running_gets_its_head_noted() -> None:
+    before = given.after(RUNNING, job_status="", head=None)
+    around = dataclasses.replace(ANSWERING, keeps_head=False, service=given.service())
+    (patch,) = given.step(before, around, submissionMode="HTTPMode").todo
+    assert isinstance(patch, actions.Patch)
+    assert list(patch.change["metadata"]["annotations"]) == [names.HEAD_ANNOTATION]
+    keeping = dataclasses.replace(around, keeps_head=True)
+    assert given.step(before, keeping, submissionMode="HTTPMode").todo == ()
 
 
 def test_the_head_service_follows_the_attempt() -> None:
@@ -494,6 +548,20 @@ def test_patience_ends_too_where_the_status_cannot_hold_since_when(phase: Phase)
         before = pruned(step.state)
     step = given.step(before, stuck, now=due)
     assert (step.state.phase, len(step.events)) == (AFTER[phase], 1)
+
+
+def test_a_pod_has_the_time_that_it_asks_for_though_the_removal_began_long_ago() -> None:
+    before = given.state(Phase.RETRYING, teardown_since=NOW - timedelta(hours=1))
+    grace = timedelta(minutes=10)
+    going = given.head(deletion_at=NOW + grace, grace=grace)
+    around = observed.Observed(pods=(going,))
+    step = given.step(before, around)
+    assert (step.state.phase, step.wait) == (Phase.RETRYING, grace + removal.SLACK)
+    over = given.step(before, around, now=NOW + grace + removal.SLACK)
+    assert (over.state.phase, len(over.events)) == (Phase.NEW, 1)
+    shorter = given.head(deletion_at=NOW + SECOND, grace=SECOND)
+    step = given.step(before, observed.Observed(pods=(shorter,)))
+    assert step.wait == removal.PATIENCE
 
 
 def test_pods_that_nobody_has_told_to_go_yet_are_not_left_behind() -> None:

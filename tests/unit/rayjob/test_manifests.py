@@ -271,6 +271,8 @@ def test_who_relied_on_the_submitters_shell_may_have_it_back() -> None:
     argv = received(first(submitting(metadata=metadata, entrypoint=entrypoint)))
     words = argv[argv.index("--") + 1 :]
     assert words == ["python", "run.py", given.JOB_ID, given.DASHBOARD, "a  b"]
+    entrypoint = """run.py > /dev/null && echo '["and then"]'"""
+    assert received(first(submitting(metadata=metadata, entrypoint=entrypoint))) == ["and then"]
     off = {"annotations": {names.RAW_ENTRYPOINT_ANNOTATION: "false"}}
     assert received(first(submitting(metadata=off, entrypoint=entrypoint)))[-1] == entrypoint
 
