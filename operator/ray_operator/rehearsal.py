@@ -2,8 +2,9 @@
 
 Owns: collecting the writes and telling of them. Does not own: the passes that lead to them
 (`reconcile`) or sending them so that nothing is kept (`kube`). Invariant: statuses and events are
-ours to write at any time and only counted; all else is told, Pods last of all in a count, since
-whether any of them goes is what one asks before an operator changes hands.
+ours to write at any time and only counted, but for the cluster that a RayService announces; all
+else is told, Pods last of all in a count, since whether any of them goes is what one asks before an
+operator changes hands.
 """
 
 import re
@@ -37,6 +38,9 @@ class Rehearsal:
             return
         if found["subresource"] == "status":
             self._statuses += 1
+            if next_one := _cluster_to_come(body):
+                where = f"{found['plural']} {found['namespace']}/{found['name']}"
+                self._say(f"{where} would get another RayCluster, {next_one}, and its Pods")
             return
         self._others += 1
         verb = _VERBS[method]
@@ -52,6 +56,12 @@ class Rehearsal:
             f" {self._pods['delete']} deleted, {self._others} writes in all,"
             f" {self._statuses} statuses beside them"
         )
+
+
+def _cluster_to_come(body: Body) -> str:
+    """Return the cluster that a RayService's status names before it is made; `""` if none."""
+    status = body.get("status", {}) if isinstance(body, Mapping) else {}
+    return str((status.get("pendingServiceStatus") or {}).get("rayClusterName") or "")
 
 
 def _named(body: Body) -> str:

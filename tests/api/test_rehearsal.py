@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.api import operators
-from tests.support import apiserver
+from tests.support import adoption, apiserver
 from tests.support.rulebook import example
 
 
@@ -28,3 +28,21 @@ def test_what_would_be_made_is_told_and_not_made(programs: Path) -> None:
         found = api.get("rayclusters", "default", "demo")
         assert found is not None
         assert "status" not in found
+
+
+def test_a_cluster_that_a_service_would_get_is_told(programs: Path) -> None:
+    golden = Path(__file__).parents[1] / "golden/service.out.yaml"
+    with apiserver.running(programs) as api:
+        apiserver.install_crds(api)
+        for namespace in ("as-it-is", "edited"):
+            service, children = adoption.read(golden)
+            if namespace == "edited":
+                head = service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]
+                head["containers"][0]["image"] = "rayproject/ray:2.47.0"
+            api.kubectl("create", "namespace", namespace)
+            adoption.leave(api, namespace, service, children)
+        told = operators.rehearsed(api)
+        (line,) = (line for line in told if "would get another RayCluster" in line)
+        assert line.startswith("rayservices edited/svc would get another RayCluster, svc-")
+        assert told[-1].startswith("4 resources: 0 Pods would be made and 0 deleted")
+        assert len(api.list("rayclusters", "edited")) == 1

@@ -85,6 +85,20 @@ def adopted(
     }
 
 
+def marked(
+    service: api.RayService, cluster: cluster_api.RayCluster, *, options: settings.Settings
+) -> cluster_api.RayCluster:
+    """Return the cluster as it is once it is marked, so that nothing waits for that."""
+    if is_marked(cluster, options=options):
+        return cluster
+    annotations = {
+        **cluster.metadata.annotations,
+        **adopted(service, cluster, options=options),
+    }
+    metadata = cluster.metadata.model_copy(update={"annotations": annotations})
+    return cluster.model_copy(update={"metadata": metadata})
+
+
 def store_of(cluster: str, given: str) -> str:
     """Return the place in Redis of one cluster: two live at once, and mustn't share it."""
     return f"{given}-{cluster}"

@@ -71,11 +71,11 @@ def _differs(case: Case, name: str) -> bool:
 
 
 def _change(case: Case, name: str) -> Change | None:
-    """Return what the cluster needs; None while there is none, or that can't be told."""
+    """Return what the cluster needs; None while there is none."""
     cluster = case.observed.cluster(name)
-    if cluster is None or not goal.is_marked(cluster, options=case.options):
+    if cluster is None:
         return None
-    return goal.change(case.service, cluster)
+    return goal.change(case.service, goal.marked(case.service, cluster, options=case.options))
 
 
 def _drawn(case: Case) -> str:
