@@ -112,11 +112,15 @@ def _pin_tunables() -> None:
 
 
 def set_up_network(nodes: tuple[topology.Node, ...]) -> None:
-    """Give every node its address, route between Pods, and masquerade what leaves."""
+    """Give every node its address, route between Pods, and masquerade what leaves.
+
+    Packets to a Pod that is gone don't: outside somebody might answer in its place.
+    """
     _run("ip", "link", "set", "lo", "up")
     for address in (topology.API_ADDRESS, *(node.address for node in nodes)):
         _run("ip", "address", "add", f"{address}/32", "dev", "lo")
     pathlib.Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    _run("ip", "route", "add", "unreachable", topology.POD_CIDR)
     _run("nft", _NFT_RULES)
 
 

@@ -1,9 +1,12 @@
 """A RayCluster runs on a real cluster, with real Ray, as its spec says."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.e2e.conftest import SharedRayCluster
 from tests.support import cluster as clusters
@@ -152,6 +155,20 @@ def test_deleted_pods_come_back(
     status = ray.wait_ready(cluster, namespace, name, workers=1)
     assert {status["head"]["podName"]} != head
     ray.wait_tasks(cluster, namespace, name, within=2 * MINUTE)
+
+
+def test_nobody_answers_for_a_pod_that_is_gone(
+    cluster: clusters.Cluster, is_local: bool, shared_ray_cluster: SharedRayCluster
+) -> None:
+    """Ray takes whoever answers at a head's former address for the head."""
+    if not is_local:
+        pytest.skip("the network of this cluster isn't the tests' to judge")
+    namespace, name = shared_ray_cluster
+    pods = ray.pods(cluster, namespace, name)
+    free = re.sub(r"\d+$", "254", pods[0]["status"]["podIP"])
+    connect = f"import socket; socket.create_connection(({free!r}, 6379), timeout=10)"
+    with pytest.raises(clusters.CommandFailed, match=r"No route to host|timed out"):
+        ray.on_head(cluster, namespace, name, "python", "-c", connect)
 
 
 def test_deletion_leaves_nothing(
