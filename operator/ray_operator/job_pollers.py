@@ -3,8 +3,8 @@
 Owns: asking, submitting and stopping for the RayJob that wants it, and the newest answers. Does not
 own: what is wanted (`rayjob.inquiry`) or what follows. Invariant: a task of one RayJob waits for no
 other; nothing is submitted to, or stopped on, another life of Ray than the one that was written
-down (to be stopped it need not be); time in which nobody asked is not counted as time without an
-answer.
+down, but where none was, a job is stopped on whichever answers; time in which nobody asked is not
+counted as time without an answer.
 """
 
 import asyncio

@@ -65,6 +65,7 @@ GROUP_COUNT_ANNOTATION = "ray.io/num-worker-groups"
 TICK_ANNOTATION = "ray.io/cronjob-scheduled-timestamp"
 GANG_SCHEDULING_LABEL = "ray.io/gang-scheduling-enabled"
 PRIORITY_CLASS_LABEL = "ray.io/priority-class-name"
+KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 KAI_QUEUE_LABEL = "kai.scheduler/queue"
 SCHEDULING_PREFIXES = ("kueue.x-k8s.io/", "volcano.sh/", "yunikorn.apache.org/")
 MANAGED_BY_US = "ray.io/kuberay-operator"

@@ -2,8 +2,8 @@
 
 Owns: the store that kopf's events and the resync fill. Does not own: decoding (`api`), watching
 (`handlers`), or who cares for another one's change (`relations`). Invariant: an entry never goes
-back in time, and what is gone doesn't come back, though the answer to our last change of it may
-come after the event that it is gone; what the store holds is exactly what the API server sent,
+back in time, and what was seen to be deleted doesn't come back, though the answer to our last
+change of it may come after that event; what the store holds is exactly what the API server sent,
 less `managedFields`.
 """
 

@@ -72,7 +72,10 @@ def service(
             maker,
             name=names.head_service(name),
             labels=labels,
-            annotations=given.get("annotations"),
+            annotations={
+                **(given.get("annotations") or {}),
+                **cluster.spec.head_service_annotations,
+            },
         ),
         "spec": {**_sharable(spec), "ports": [_sharable(port) for port in spec["ports"]]},
     }

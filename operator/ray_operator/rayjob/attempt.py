@@ -1,4 +1,4 @@
-"""The names of an attempt: drawn once, written to the status before anything bears them.
+"""The names of an attempt: chosen once, and written to the status before anything bears them.
 
 Owns: how they are drawn. Does not own: writing them (`status`). Invariant: they follow from the
 RayJob's UID and the attempt's beginning, so pure code can draw them; no two attempts of any RayJobs

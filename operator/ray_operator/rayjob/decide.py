@@ -31,7 +31,6 @@ from ray_operator.rayjob.case import Case, Step
 from ray_operator.rayjob.state import FAILED, FINISHED, STOPPED, SUCCEEDED, Phase, Reason, State
 
 NO_RETRY = frozenset({Reason.DEADLINE_EXCEEDED, Reason.CHECK_TIMED_OUT})
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
 def decide(case: Case) -> Step:
@@ -75,7 +74,7 @@ def _invalid(case: Case) -> Step:
         ready = Phase.WAITING if is_waiting else Phase.RUNNING
         phase = ready if state.dashboard_url else Phase.INITIALIZING
         return Step(state=dataclasses.replace(state, phase=phase, reason="", message=""))
-    if QUEUE_LABEL in case.job.metadata.labels:
+    if names.KUEUE_QUEUE_LABEL in case.job.metadata.labels:
         return Step(state=state)
     return Step(state=dataclasses.replace(state, phase=Phase.NEW, reason="", message=""))
 
@@ -159,13 +158,13 @@ def _waiting(case: Case) -> Step:
         return _to(state, Phase.SUSPENDING)
     if over := _overdue(case, state):
         return Step(state=over)
-    if case.observed.is_cluster_going():  # nothing was on it: another one will do
-        return _to(dataclasses.replace(state, head=None), Phase.INITIALIZING)
     if case.mode != "InteractiveMode":
         return Step(state=attempt.begun(case))  # on the cluster that waits
     if case.spec.job_id and case.spec.job_id != state.used_job_id:
         followed = dataclasses.replace(state, job_id=case.spec.job_id)
         return _to(followed, Phase.RUNNING)
+    if case.observed.is_cluster_going():  # as far as is known nothing ran on it
+        return _to(dataclasses.replace(state, head=None), Phase.INITIALIZING)
     return Step(state=state, wait=case.until(case.active_deadline(), case.pre_running_deadline()))
 
 

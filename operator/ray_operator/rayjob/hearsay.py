@@ -53,7 +53,7 @@ def heard(case: Case) -> State:
     info = answer.info if is_own_life(case, state) else None
     if info is None or info.status not in ray_records.JOB_ENDS:
         info = _by_submitter(case) or info
-    return state if info is None else _with(state, info)
+    return state if info is None else _with(state, info, now=case.now)
 
 
 def identified(case: Case, state: State) -> State:
@@ -132,13 +132,15 @@ def _read(message: str) -> LastWords:
         return LastWords(error=message.strip())
 
 
-def _with(state: State, info: ray_records.JobInfo) -> State:
+def _with(state: State, info: ray_records.JobInfo, *, now: datetime) -> State:
+    # It has ended when we hear of it, also if the head's clock is ahead.
+    ended_at = min(info.ended_at, now) if info.ended_at else None
     return dataclasses.replace(
         state,
         job_status=info.status,
         message=_bounded(info.message),
         ray_started_at=_whole(info.started_at) or state.ray_started_at,
-        ray_ended_at=_whole(info.ended_at) or state.ray_ended_at,
+        ray_ended_at=state.ray_ended_at or _whole(ended_at),
     )
 
 

@@ -2,7 +2,7 @@
 
 Owns: the frozen snapshot and questions about it. Does not own: reading it from the stores
 (`observe`). Invariant: Job, Service and submitter Pods in it are controlled by this very RayJob;
-the cluster may be somebody else's, if the RayJob selects one.
+the cluster may be somebody else's, if the RayJob selects it, or did so when the attempt began.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from ray_operator.raycluster import observed as cluster_seen
 
 
 def is_meant(cluster: cluster_api.RayCluster, job: api.RayJob) -> bool:
-    """Tell whether a cluster is the attempt's that bears its name, or is somebody else's.
+    """Tell whether the cluster that bears the name of the attempt's is meant by that.
 
     One that the attempt has reached stays its own when the selector is edited.
     """

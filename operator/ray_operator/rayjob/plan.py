@@ -23,7 +23,7 @@ from ray_operator.rayjob.state import Phase, Reason
 
 FINALIZER = "ray.io/rayjob-finalizer"
 FAREWELL = timedelta(seconds=10)
-"""How long a RayJob that goes waits for Ray to take the order to stop its job, once asked."""
+"""How long a RayJob that goes waits for Ray, which answers, to take the order to stop its job."""
 MOMENT = timedelta(seconds=1)
 """Until it is seen whether the head of one that went while no operator ran has been asked."""
 DEAF = timedelta(seconds=4)
@@ -119,8 +119,8 @@ def _farewell(job: api.RayJob, observed: Observed, now: datetime) -> actions.Pla
     is_deaf = bool(observed.ray.error) and observed.ray.in_vain >= DEAF
     is_heard = observed.ray.is_stopped or is_deaf
     waits = is_to_be_stopped(job) and not observed.is_cluster_going() and not is_heard
-    is_asked = observed.ray.answered_at is not None or bool(observed.ray.error)
-    if waits and (left > timedelta() or not is_asked):
+    is_answered = observed.ray.answered_at is not None and not observed.ray.error
+    if waits and (left > timedelta() or not is_answered):
         return actions.Plan(requeue_after=max(left, MOMENT))
     release = finalizers.removed(job, FINALIZER, of=records.RAYJOBS, reasons=children.RELEASE)
     plan = actions.Plan(actions=(release,))

@@ -68,8 +68,7 @@ def look_again(case: Case, state: State) -> timedelta | None:
 def _ended(case: Case, state: State) -> State | None:
     """Finish as Ray says, once the output is shown; None until then."""
     deadline, ended_at = case.active_deadline(), state.ray_ended_at
-    # A head's clock may be ahead.
-    if deadline is not None and ended_at is not None and min(ended_at, case.now) > deadline:
+    if deadline is not None and ended_at is not None and ended_at > deadline:
         return overdue(case, state)
     if not _is_shown(case):
         grace = _grace(case, state)

@@ -372,6 +372,9 @@ def test_a_cluster_that_goes_while_the_user_is_waited_for_is_made_again() -> Non
     assert given.made(given.step(step.state, observed.Observed(), **INTERACTIVE)) == [
         ("Create", "RayCluster")
     ]
+    # What the user has submitted to it meanwhile is lost.
+    told = given.step(WAITING, observed.Observed(), jobId="mine", **INTERACTIVE).state
+    assert (told.phase, told.job_id) == (Phase.RUNNING, "mine")
 
 
 def test_a_job_that_the_user_is_yet_to_submit_is_waited_for() -> None:
@@ -663,7 +666,7 @@ def test_an_attempt_that_another_operator_gave_up_goes_on(
 
 def test_a_queue_has_let_go_of_what_was_invalid() -> None:
     before = State(phase=Phase.INVALID, reason=Reason.VALIDATION_FAILED, message="bad")
-    job = given.rayjob(metadata={"labels": {decide.QUEUE_LABEL: "q"}})
+    job = given.rayjob(metadata={"labels": {names.KUEUE_QUEUE_LABEL: "q"}})
     assert given.step(before, observed.Observed(), job=job).state == before
     begun = given.after(before, cluster=given.CLUSTER)
     assert given.step(begun, observed.Observed(), job=job).state.phase is Phase.INITIALIZING

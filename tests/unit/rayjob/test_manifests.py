@@ -484,7 +484,7 @@ def test_the_head_service_is_as_the_clusters_under_a_lasting_name() -> None:
     )
     made = reach.service(given.rayjob(), wide, options=SETTINGS)
     assert made["metadata"]["name"] == "job-head-svc"
-    assert "annotations" not in made["metadata"]
+    assert made["metadata"]["annotations"] == {"a": "b"}
     assert made["spec"]["type"] == "NodePort"
     assert made["spec"]["selector"] == {
         names.CLUSTER_LABEL: given.CLUSTER,

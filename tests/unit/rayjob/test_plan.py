@@ -100,8 +100,10 @@ def test_a_job_that_went_while_no_operator_ran_is_stopped_too() -> None:
     unasked = given.seen(ray=ray_records.JobAnswer())
     decided = planned(given.state(), unasked, now=late, metadata=GOING)
     assert decided == actions.Plan(requeue_after=plan.MOMENT)
-    silent = given.seen(ray=given.silence(1))
-    assert planned(given.state(), silent, now=late, metadata=GOING).actions == RELEASED.actions
+    once = given.seen(ray=given.silence(1))
+    assert planned(given.state(), once, now=late, metadata=GOING).actions == ()
+    deaf = given.seen(ray=given.silence(plan.DEAF.total_seconds()))
+    assert planned(given.state(), deaf, now=late, metadata=GOING).actions == RELEASED.actions
 
 
 def test_a_head_that_does_not_answer_holds_nobody_up() -> None:

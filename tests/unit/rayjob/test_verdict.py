@@ -116,6 +116,11 @@ def test_a_heads_clock_that_is_ahead_makes_no_job_late() -> None:
     around = given.seen(submitter=given.submitter(ended_at=NOW), ray=ahead)
     step = given.step(RUNNING, around, now=NOW, **OVER)
     assert step.state.phase is Phase.COMPLETE
+    # Nor does it when the submitter takes until after the deadline to print all.
+    waiting = given.step(RUNNING, given.seen(ray=ahead), now=NOW - SECOND, **OVER)
+    assert waiting.state.ray_ended_at == NOW - SECOND
+    step = given.step(waiting.state, around, now=NOW + timedelta(minutes=1), **OVER)
+    assert step.state.phase is Phase.COMPLETE
 
 
 def test_a_lost_head_ends_a_job_after_its_deadline_too() -> None:

@@ -185,7 +185,8 @@ class World(Surroundings):
         if wanted.job_id not in table and wanted.submission is not None and is_written:
             self._start(self.state.cluster, head.session, wanted.job_id)
         found = table.get(wanted.job_id)
-        if wanted.stops and is_written and found and found.ended_at is None:
+        may_stop = wanted.session in {"", head.session}
+        if wanted.stops and may_stop and found and found.ended_at is None:
             found.status, found.ended_at = "STOPPED", self.now
         self.answer = ray_records.JobAnswer(
             answered_at=self.now,
