@@ -256,6 +256,8 @@ def inherited(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | Non
 
 def _kind(action: actions.Action) -> tuple[actions.Reasons, str]:
     """Return what is alike in actions of which one failing lets expect that the others fail."""
+    if isinstance(action, actions.Apply):
+        return action.reasons, action.manifest["metadata"]["name"]
     manifest = action.manifest if isinstance(action, actions.Create) else {}
     labels = manifest.get("metadata", {}).get("labels", {})
     return action.reasons, labels.get(names.GROUP_LABEL, "")

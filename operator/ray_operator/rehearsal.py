@@ -40,7 +40,7 @@ class Rehearsal:
             self._statuses += 1
             if next_one := _cluster_to_come(body):
                 where = f"{found['plural']} {found['namespace']}/{found['name']}"
-                self._say(f"{where} would get another RayCluster, {next_one}, and its Pods")
+                self._say(f"{where} would get RayCluster {next_one}, and its Pods")
             return
         self._others += 1
         verb = _VERBS[method]

@@ -42,7 +42,7 @@ def test_a_cluster_that_a_service_would_get_is_told(programs: Path) -> None:
             api.kubectl("create", "namespace", namespace)
             adoption.leave(api, namespace, service, children)
         told = operators.rehearsed(api)
-        (line,) = (line for line in told if "would get another RayCluster" in line)
-        assert line.startswith("rayservices edited/svc would get another RayCluster, svc-")
+        (line,) = (line for line in told if "would get RayCluster" in line)
+        assert line.startswith("rayservices edited/svc would get RayCluster svc-")
         assert told[-1].startswith("4 resources: 0 Pods would be made and 0 deleted")
         assert len(api.list("rayclusters", "edited")) == 1

@@ -27,14 +27,15 @@ def test_nobody_s_who_did_not_make_it() -> None:
 
 
 class Api:
-    """Refuse the Pods of one group."""
+    """Refuse the Pods of one group, or the object of one name."""
 
     def __init__(self, refused: str) -> None:
         self.refused = refused
         self.asked: list[str] = []
 
     async def create(self, _: Any, __: str, manifest: Any, **___: Any) -> bytes:
-        group = manifest["metadata"]["labels"][names.GROUP_LABEL]
+        metadata = manifest["metadata"]
+        group = metadata.get("labels", {}).get(names.GROUP_LABEL) or metadata["name"]
         self.asked.append(group)
         if group == self.refused:
             raise errors.Forbidden("a policy refuses it")
@@ -58,4 +59,23 @@ async def test_a_group_whose_pods_are_refused_delays_no_other() -> None:
     plan = actions.Plan(actions=(*[pod("a")] * 100, *[pod("b")] * 3))
     outcome = await applier.apply(plan)
     assert server.asked == ["a", "b", "b", "b"]
+    assert len(outcome.failures) == 1
+
+
+async def test_a_service_that_is_refused_delays_no_other() -> None:
+    server = Api(refused="a")
+    applier = apply.Applier(
+        cast("kube.Kube", server), {records.SERVICES: apply.Unwatched()}, may_write=lambda: True
+    )
+    made = [
+        actions.Apply(
+            resource=records.SERVICES,
+            manifest={"metadata": {"namespace": "ns1", "name": name}},
+            reasons=actions.Reasons("Created", "FailedToCreate", "FailedCreate"),
+            is_new=True,
+        )
+        for name in ("a", "b")
+    ]
+    outcome = await applier.apply(actions.Plan(actions=tuple(made)))
+    assert server.asked == ["a", "b"]
     assert len(outcome.failures) == 1

@@ -101,7 +101,8 @@ ANNOTATIONS = (
     Annotation(
         names.INITIALIZING_TIMEOUT_ANNOTATION,
         "RayService",
-        "how long nothing may serve at first, as `10m` or seconds, before the clusters are removed",
+        "how long nothing may serve at first, as `10m` or seconds, before the clusters are removed;"
+        " also while no cluster can be made",
         is_for_users=True,
     ),
     Annotation(

@@ -37,6 +37,10 @@ _WORKERS = {
 _AUTOSCALER = {"idleTimeoutSeconds", "upscalingMode"}
 _POD = {"schedulingGates", "tolerations"}  # Kueue writes them
 _AMOUNTS, _AMOUNT = {"limits", "requests"}, {"divisor", "sizeLimit"}
+_TEXTS = {"annotations", "labels", "matchLabels", "nodeSelector", "rayStartParams"}
+"""Maps of the user's words, of which an empty one may mean something."""
+_SWITCHES = {"hostIPC", "hostNetwork", "hostPID", "readOnly", "stdin", "stdinOnce", "tty"}
+"""Fields that Go's types have as bare booleans, so that false is as good as nothing."""
 
 
 def spec_hash(spec: api.RayClusterSpec) -> str:
@@ -44,12 +48,18 @@ def spec_hash(spec: api.RayClusterSpec) -> str:
     return _hash(_counted(spec))
 
 
-def is_alike(one: api.RayClusterSpec, other: api.RayClusterSpec) -> bool:
+def is_alike(goal: api.RayClusterSpec, live: api.RayClusterSpec, *, is_queued: bool) -> bool:
     """Tell whether two specs would have one hash if Go's types had written both.
 
-    What KubeRay stores has `metadata: {}` and `cpu: "1"` where a user wrote nothing and `cpu: 1`.
+    What KubeRay stores has `metadata: {}` and `cpu: "1"` where a user wrote nothing and `cpu: 1`;
+    where Kueue queues it, also on which nodes Pods may run.
     """
-    return bool(_plain(_counted(one)) == _plain(_counted(other)))
+    wanted, found = _counted(goal), _counted(live)
+    if is_queued:
+        for one, other in zip(_pods(wanted), _pods(found), strict=False):
+            if "nodeSelector" not in one:
+                other.pop("nodeSelector", None)
+    return bool(_plain(wanted) == _plain(found))
 
 
 def group_hash(spec: api.RayClusterSpec, group: api.GroupSpec) -> str:
@@ -80,13 +90,19 @@ def _counted(spec: api.RayClusterSpec) -> dict[str, Any]:
     }
 
 
+def _pods(counted: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the specs of the Pods, the head's first."""
+    groups = (counted["headGroupSpec"], *counted["workerGroupSpecs"])
+    return [each["template"]["spec"] for each in groups]
+
+
 def _plain(value: Any) -> Any:
-    """Leave out what is empty, and write amounts in one way."""
+    """Leave out what is empty and means nothing, and write amounts in one way."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if not isinstance(value, dict):
         return value
-    found = {key: _plain(each) for key, each in value.items()}
+    found = {key: each if key in _TEXTS else _plain(each) for key, each in value.items()}
     for key in _AMOUNTS & found.keys():
         if isinstance(found[key], dict):  # or it is a label
             found[key] = {name: _amount(each) for name, each in found[key].items()}
@@ -95,7 +111,7 @@ def _plain(value: Any) -> Any:
     return {
         key: each
         for key, each in found.items()
-        if each is not None and each is not False and each not in ("", [], {})
+        if each not in (None, "", [], {}) and not (each is False and key in _SWITCHES)
     }
 
 

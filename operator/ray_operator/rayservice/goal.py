@@ -69,18 +69,20 @@ def adopted(
     Whether what can change in place is as wanted can't be told of KubeRay's, so it is taken to be.
     """
     found, wanted = cluster.metadata.annotations, marks(service, options=options)
-    if content_hash := found.get(names.CONTENT_HASH_ANNOTATION):
-        wanted[names.CONTENT_HASH_ANNOTATION] = content_hash  # an edit meanwhile must show
+    ours = (names.CONTENT_HASH_ANNOTATION, names.SUSPENSION_ANNOTATION)
+    wanted |= {key: found[key] for key in ours if key in found}  # an edit meanwhile must show
     if found.get(names.GOAL_HASH_ANNOTATION) == wanted[names.GOAL_HASH_ANNOTATION]:
         return wanted
     spec, goal = without_suffix(cluster), service.spec.ray_cluster_config
     first = goal.worker_group_specs[: len(spec.worker_group_specs)]
     asked = goal.model_copy(update={"worker_group_specs": first})
+    is_queued = names.KUEUE_QUEUE_LABEL in cluster.metadata.labels
+    is_as_asked = names.CONTENT_HASH_ANNOTATION not in found and spec_hash.is_alike(
+        asked, spec, is_queued=is_queued
+    )
     return {
         **wanted,
-        names.GOAL_HASH_ANNOTATION: spec_hash.spec_hash(
-            asked if spec_hash.is_alike(asked, spec) else spec
-        ),
+        names.GOAL_HASH_ANNOTATION: spec_hash.spec_hash(asked if is_as_asked else spec),
         names.GROUP_COUNT_ANNOTATION: str(len(spec.worker_group_specs)),
     }
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from ray_operator import conditions
 from ray_operator.api import service_vocabulary
 from ray_operator.api.validation import rayservice as rules
+from ray_operator.rayservice import reasons
 from ray_operator.rayservice.case import Case
 from ray_operator.rayservice.state import State
 
@@ -33,4 +34,5 @@ def _begun(case: Case, state: State) -> datetime | None:
         return cluster.metadata.creation_timestamp
     said = conditions.read(case.service.status.get("conditions", ()))
     failure = conditions.find(said, service_vocabulary.ServiceCondition.CHILD_FAILURE)
-    return conditions.moment(failure.last_transition_time) if failure else None
+    is_its = failure is not None and failure.reason == reasons.CLUSTER.condition
+    return conditions.moment(failure.last_transition_time) if failure and is_its else None

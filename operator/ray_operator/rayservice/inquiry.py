@@ -40,7 +40,7 @@ def _inquiry(
     config = serve_config.read(case.spec.serve_config_v2)
     applied = cluster.metadata.annotations.get(names.SERVE_CONFIG_ANNOTATION, "")
     is_goal = name == (state.pending or state.active) and not case.invalid
-    # Whether one that isn't marked yet is as the spec says, or is to be replaced, isn't known.
+    # One that isn't marked yet may be about to be replaced.
     is_newest = is_goal and goal.is_marked(cluster, options=case.options)
     is_kept = config is not None and config.digest == applied  # if its head comes back empty
     found = serve_records.ServeInquiry(

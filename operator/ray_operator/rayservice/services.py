@@ -110,13 +110,9 @@ def _ports(cluster: cluster_api.RayCluster, given: list[Mapping[str, Any]]) -> l
 
 
 def _applied(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Action]:
-    wanted = [  # requests first: what follows a Service that is refused waits
-        serve_service(case.service, cluster),
-        reach.service(case.service, cluster, options=case.options),
-    ]
-    for each in wanted:
-        if each is None:
-            continue
+    serve = serve_service(case.service, cluster)
+    head = reach.service(case.service, cluster, options=case.options)
+    for each in (head, *([_for_now(case, serve)] if serve else [])):
         manifest = content.stamped(each)
         found = case.observed.service(manifest["metadata"]["name"])
         if found is None:
@@ -150,15 +146,15 @@ def _is_outdated(case: Case, found: records.Service, wanted: Mapping[str, Any]) 
 def _replaced(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Action]:
     """Have the serve Service of an earlier name lead on until that of the present one is there.
 
-    That may never be, if its name is taken. Where it is to have what only one can have, the
-    earlier one goes first.
+    That may never be, if its name is taken. Where it is to have the same address, which can't be
+    given later, the earlier one goes first.
     """
     found = leading(case.service, case.observed.services)
     wanted = serve_service(case.service, cluster)
     if found is None or wanted is None or found.name == wanted["metadata"]["name"]:
         return
-    if _holds(found, wanted["spec"]):
-        yield delete(found, f"{wanted['metadata']['name']} is to have its address or node port")
+    if found.cluster_ip not in {"", "None"} and wanted["spec"].get("clusterIP") == found.cluster_ip:
+        yield delete(found, f"{wanted['metadata']['name']} is to have its address")
     elif found.selector.get(names.CLUSTER_LABEL) != cluster.metadata.name:
         yield actions.Patch(
             resource=records.SERVICES,
@@ -171,13 +167,16 @@ def _replaced(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.A
         )
 
 
-def _holds(found: records.Service, wanted: Mapping[str, Any]) -> bool:
-    """Tell whether one has the address, or a node port, that the other is to have."""
-    ports = {each.get("nodePort") for each in wanted["ports"]} - {None, 0}
-    address = wanted.get("clusterIP")
-    return not ports.isdisjoint(each.node_port for each in found.ports) or (
-        address not in {None, "", "None"} and address == found.cluster_ip
-    )
+def _for_now(case: Case, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the serve Service without the node ports that one of an earlier name still has."""
+    name, spec = wanted["metadata"]["name"], wanted["spec"]
+    earlier = (each for each in case.observed.services if names.SERVE_LABEL in each.labels)
+    held = {port.node_port for each in earlier if each.name != name for port in each.ports}
+    ports = [
+        {key: value for key, value in port.items() if key != "nodePort" or value not in held}
+        for port in spec["ports"]
+    ]
+    return {**wanted, "spec": {**spec, "ports": ports}}
 
 
 def _renamed(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Action]:

@@ -6,7 +6,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from ray_operator import names, settings
+from ray_operator import actions, names, settings
 from ray_operator.api import raycluster as cluster_api
 from ray_operator.api import rayservice as api
 from ray_operator.raycluster import desired
@@ -227,13 +227,8 @@ def test_an_earlier_serve_service_leads_on_while_the_renamed_one_cannot_be_made(
     assert world.dark_seconds == 0
 
 
-@pytest.mark.parametrize("alone", [{"clusterIP": "10.96.0.7"}, {"nodePort": 30080}])
-def test_an_earlier_serve_service_makes_room_for_what_only_one_can_have(
-    alone: dict[str, Any],
-) -> None:
-    port = {"name": "serve", "port": 8000, **{k: v for k, v in alone.items() if k == "nodePort"}}
-    spec = {"type": "NodePort", "ports": [port], **alone}
-    spec.pop("nodePort", None)
+def test_an_earlier_serve_service_makes_room_for_its_address_under_another_name() -> None:
+    spec = {"clusterIP": "10.96.0.7"}
     world = World(serveService={"spec": spec}).settle()
     world.edit(serveService={"metadata": {"name": "mine"}, "spec": spec})
     made = plan.plan(world.service(), world.seen(), world.options, world.now).actions
@@ -243,3 +238,22 @@ def test_an_earlier_serve_service_makes_room_for_what_only_one_can_have(
     ]
     world.passes()
     assert sorted(world.services) == ["mine", "svc-head-svc"]
+
+
+def test_a_node_port_moves_to_the_renamed_serve_service_once_that_is_there() -> None:
+    ports = [{"name": "serve", "port": 8000, "nodePort": 30080}]
+    spec = {"type": "NodePort", "ports": ports}
+    world = World(serveService={"spec": spec}).settle()
+    world.refused.add("mine")
+    world.edit(serveService={"metadata": {"name": "mine"}, "spec": spec})
+    world.elapse(5)
+    assert world.services["svc-serve-svc"].ports[0].node_port == 30080
+    world.refused.clear()
+    plan_now = plan.plan(world.service(), world.seen(), world.options, world.now)
+    (made,) = plan_now.actions
+    assert isinstance(made, actions.Apply)
+    assert "nodePort" not in made.manifest["spec"]["ports"][0]
+    world.elapse(3)
+    assert sorted(world.services) == ["mine", "svc-head-svc"]
+    assert world.services["mine"].ports[0].node_port == 30080
+    assert world.dark_seconds == 0

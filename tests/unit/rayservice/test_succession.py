@@ -1,6 +1,7 @@
 """Which cluster serves, through upgrades, reverts, failures and restarts of the operator."""
 
 import copy
+import dataclasses
 import json
 import random
 from typing import Any
@@ -15,6 +16,11 @@ from tests.unit.rayservice.world import BROKEN, World, cluster_config, config
 Type = service_vocabulary.ServiceCondition
 OTHER = cluster_config("rayproject/ray:2.46.1")
 THIRD = cluster_config("rayproject/ray:2.46.2")
+KUBERAYS = {
+    names.GOAL_HASH_ANNOTATION: "V38HEBFBPV3UIRIN3RCG80K8CHESDSO4",
+    names.VERSION_ANNOTATION: "v1.7.0",
+    names.GROUP_COUNT_ANNOTATION: "1",
+}
 
 
 def test_the_first_cluster_serves_and_nothing_is_written_then() -> None:
@@ -376,11 +382,7 @@ def test_an_old_cluster_stays_as_long_as_it_is_told(delay: int) -> None:
 def test_another_operators_cluster_is_taken_over_as_it_is() -> None:
     world = World().settle()
     metadata = world.clusters[world.active].manifest["metadata"]
-    metadata["annotations"] = {
-        names.GOAL_HASH_ANNOTATION: "V38HEBFBPV3UIRIN3RCG80K8CHESDSO4",
-        names.VERSION_ANNOTATION: "v1.7.0",
-        names.GROUP_COUNT_ANNOTATION: "1",
-    }
+    metadata["annotations"] = dict(KUBERAYS)
     for service in list(world.services.values()):
         service.annotations.clear()  # type: ignore[attr-defined]
     world.settle()
@@ -406,13 +408,40 @@ def test_what_kuberay_stored_in_other_words_is_the_same_cluster(memory: str, mad
         template["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "1", "memory": memory}}
     manifest = world.clusters[world.active].manifest
     manifest["spec"] = config
-    manifest["metadata"]["annotations"] = {
-        names.GOAL_HASH_ANNOTATION: "V38HEBFBPV3UIRIN3RCG80K8CHESDSO4",
-        names.VERSION_ANNOTATION: "v1.7.0",
-        names.GROUP_COUNT_ANNOTATION: "1",
-    }
+    manifest["metadata"]["annotations"] = dict(KUBERAYS)
     world.settle()
     assert len(world.made) == made
+
+
+MEANT = [
+    ({"automountServiceAccountToken": False}, {}, 2),
+    ({"nodeSelector": {"node-role.kubernetes.io/ray": ""}}, {}, 2),
+    ({"hostNetwork": False}, {}, 1),
+    ({"nodeSelector": {"pool": "a"}}, {names.KUEUE_QUEUE_LABEL: "q"}, 1),
+]
+
+
+@pytest.mark.parametrize(("live", "labels", "made"), MEANT)
+def test_what_kuberay_has_yet_to_carry_out_is_carried_out(
+    live: dict[str, Any], labels: dict[str, str], made: int
+) -> None:
+    """Unless it only looks like it, or a queue has written it."""
+    world = World().settle()
+    manifest = world.clusters[world.active].manifest
+    manifest["spec"]["headGroupSpec"]["template"]["spec"] |= live
+    manifest["metadata"]["labels"] |= labels
+    manifest["metadata"]["annotations"] = dict(KUBERAYS)
+    world.settle()
+    assert len(world.made) == made
+
+
+def test_a_suspension_asked_for_while_the_operator_is_upgraded_is_not_lost() -> None:
+    world = World().settle()
+    world.edit(rayClusterConfig=cluster_config(suspend=True))
+    world.options = dataclasses.replace(world.options, version="newer")
+    world.settle()
+    assert world.clusters[world.made[0]].manifest["spec"]["suspend"] is True
+    assert len(world.made) == 1
 
 
 @pytest.mark.parametrize("seed", range(20))
