@@ -177,7 +177,7 @@ class Operator:
         """
         if not self._parts.is_synced():
             return "caches are not synced yet"
-        return self._parts.lookout.why() if self._command.webhook_certificates is None else ""
+        return self._parts.lookout.unready() if self._command.webhook_certificates is None else ""
 
     async def _lead(self) -> None:
         """Look at the truth once, since another one may have written last; then work."""

@@ -114,6 +114,9 @@ def _level(text: str) -> int:
     return ZAP_LEVELS[text.lower()]
 
 
+HELP = {"-h", "--help"}
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     made = argparse.ArgumentParser(prog="ray-operator", description="A Kubernetes operator for Ray")
@@ -175,9 +178,13 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 def parse(
     arguments: Sequence[str], environment: Mapping[str, str], *, version: str
 ) -> Run | commands.Command:
-    """Parse a command line; on a bad one print why and exit with 2, as argparse does."""
+    """Parse a command line; on a bad one print why and exit with 2, as argparse does.
+
+    Flags alone are `run`'s: patches of KubeRay's Deployment replace its arguments by such.
+    """
     reading = parser()
-    given = reading.parse_args(arguments)
+    is_bare = bool(arguments) and arguments[0].startswith("-") and arguments[0] not in HELP
+    given = reading.parse_args(["run", *arguments] if is_bare else arguments)
     if command := commands.of(given):
         return command
     try:

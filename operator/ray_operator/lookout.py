@@ -120,6 +120,11 @@ class Lookout:
             return "looking for other operators"
         return f"another operator for Ray is active, so this one waits: {self._described()}"
 
+    def unready(self) -> str:
+        """Say why we aren't ready to take over; empty also while what is there is to make room."""
+        is_leaving = bool(self._rivals) and all(each.leaves for each in self._rivals)
+        return "" if is_leaving else self.why()
+
     def _described(self) -> str:
         return "; ".join(each.describe() for each in self._rivals)
 

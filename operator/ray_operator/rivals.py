@@ -84,12 +84,17 @@ class _Leases(msgspec.Struct):
 
 
 class Rival(NamedTuple):
-    """An active operator that isn't ours; `what` is a Deployment or a Lease."""
+    """An active operator that isn't ours; `what` is a Deployment or a Lease.
+
+    `leaves` when nothing but a Deployment of before an upgrade, now our own, can be what it is of:
+    its Pods may wait for ours to be ready.
+    """
 
     what: str
     namespace: str
     name: str
     holder: str = ""
+    leaves: bool = False
 
     def describe(self) -> str:
         """Say what it is and how to be rid of it."""
@@ -125,7 +130,8 @@ def active(deployments: Iterable[Deployment], held: Iterable[Lease], us: Us) -> 
             continue
         of = [each for each in working if _election_namespace(each) == at]
         if not of or any(each in clashing for each in of):
-            rivals.append(Rival("Lease", at, lease.metadata.name, holder))
+            leaves = not of and at == us.election_namespace
+            rivals.append(Rival("Lease", at, lease.metadata.name, holder, leaves))
     return tuple(sorted(rivals))
 
 

@@ -203,14 +203,24 @@ async def _stop(client: kube.Kube, name: str, namespace: str) -> None:
     await _until_well(running, PATIENCE)
 
 
-async def _held(client: kube.Kube, places: Iterable[str | None]) -> list[_Held]:
-    """List what carries our finalizers; a kind that isn't served has nothing."""
+async def _held(
+    client: kube.Kube, places: Iterable[str | None], say: Say = lambda _: None
+) -> list[_Held]:
+    """List what carries our finalizers; a kind that isn't served has nothing.
+
+    Nor has a namespace that is gone, and with it our rights in it.
+    """
     found = []
     for place in places:
         for resource, finalizer in FINALIZERS.items():
             try:
                 data = await client.list(resource, namespace=place, metadata_only=True)
             except errors.NotFound:
+                continue
+            except errors.Forbidden as error:
+                if place is None:
+                    raise
+                say(f"left alone: {error.message}")
                 continue
             items = msgspec.json.decode(data, type=_AllOurs).items or ()
             found += [
@@ -223,7 +233,7 @@ async def _held(client: kube.Kube, places: Iterable[str | None]) -> list[_Held]:
 
 async def _release_all(client: kube.Kube, places: Iterable[str | None], say: Say) -> str:
     """Go through all that is held; say what is wrong, or that another look is due."""
-    found = await _held(client, places)
+    found = await _held(client, places, say)
     wrong = [await _release(client, each, say) for each in found]
     first = next(filter(None, wrong), "")
     return first or (f"{found[0]} had a finalizer" if found else "")

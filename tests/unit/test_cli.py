@@ -22,6 +22,15 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "config.yaml"
 
 
+def test_flags_alone_are_those_of_the_operator() -> None:
+    """So patches of KubeRay's Deployment, which replace its arguments, go on to work."""
+    given = cli.parse(["--watch-namespace=a"], {}, version="test")
+    assert given == run("--watch-namespace=a")
+    with pytest.raises(SystemExit) as ended:
+        cli.parse(["--help"], {}, version="test")
+    assert ended.value.code == 0
+
+
 def test_no_flags() -> None:
     assert run() == cli.Run(
         metrics_address=":8080",

@@ -152,6 +152,13 @@ def test_deployments(
             (RIVAL_LEASE._replace(namespace="ours"),),
             id="which we need too",
         ),
+        pytest.param(
+            [],
+            [lease(namespace="ours")],
+            ALL,
+            (RIVAL_LEASE._replace(namespace="ours", leaves=True),),
+            id="of Pods that an upgrade of our own Deployment takes away",
+        ),
     ],
 )
 def test_leases(

@@ -29,6 +29,7 @@ class Server(kube.Kube):
         self.pods: list[Any] = []
         self.refused: dict[str, errors.KubeError] = {}
         self.unserved: set[records.Resource] = set()
+        self.closed: set[str] = set()
         self.established = 0
 
     async def apply(self, resource: Any, namespace: Any, manifest: Any) -> Any:
@@ -49,6 +50,8 @@ class Server(kube.Kube):
             return msgspec.json.encode({"items": [self.pods.pop()] if self.pods else None})
         if resource in self.unserved:
             raise errors.NotFound("no such resource")
+        if namespace in self.closed:
+            raise errors.Forbidden(f"no rights in {namespace}")
         items = [
             {"metadata": {"namespace": at, "name": name, "uid": "u", "finalizers": finalizers}}
             for (kind, at, name), finalizers in self.held.items()
@@ -168,6 +171,15 @@ async def test_only_watched_namespaces_are_touched_and_absent_crds_have_nothing(
     server.held = {(JOB, at, "job"): list(ours) for at in ("a", "b", "c")}
     await retire(server, deployment="", watched=("a", "c"))
     assert server.held == {(JOB, "a", "job"): [], (JOB, "b", "job"): ours, (JOB, "c", "job"): []}
+
+
+async def test_a_watched_namespace_that_is_gone_with_our_rights_keeps_nothing() -> None:
+    server = Server()
+    server.held = {(JOB, "a", "job"): [upkeep.FINALIZERS[JOB]]}
+    server.closed = {"b"}
+    said = await retire(server, deployment="", watched=("b", "a"))
+    assert server.held == {(JOB, "a", "job"): []}
+    assert "left alone: no rights in b" in said
 
 
 async def test_a_conflict_is_looked_at_again_and_what_is_gone_is_well() -> None:
