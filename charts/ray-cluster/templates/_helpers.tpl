@@ -146,6 +146,9 @@ value: {{ include "ray-cluster.text" . | quote }}
 {{- end -}}
 
 {{- define "ray-cluster.faultTolerance" -}}
+{{- if not (or .redisAddress .backend) -}}
+{{- fail "gcsFaultTolerance.enabled needs redisAddress, or backend: rocksdb" -}}
+{{- end -}}
 {{ list . (list "backend" "externalStorageNamespace" "redisAddress" "storage") | include "ray-cluster.filled" }}
 {{- with .redisUsername }}
 redisUsername:

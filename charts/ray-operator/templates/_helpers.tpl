@@ -1,5 +1,13 @@
+{{/* Refuses `--reuse-values` from KubeRay's chart, which doesn't have all of ours. */}}
+{{- define "ray-operator.checked" -}}
+{{- if not (and .Values.uninstall .Values.crds .Values.rbac .Values.webhook) -}}
+{{- fail "values of another chart were reused: upgrade with --reset-then-reuse-values, or with -f" -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "ray-operator.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- /* KubeRay's chart has this name: it is in the Deployment's selector, which can't change. */ -}}
+{{- default "kuberay-operator" .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "ray-operator.fullname" -}}

@@ -9,6 +9,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: hook
 {{- end -}}
 
+{{/* Metadata of such a Pod; the users' labels and annotations may say whether it gets a sidecar. */}}
+{{- define "ray-operator.hookMetadata" -}}
+labels:
+  {{- toYaml (merge (include "ray-operator.hookLabels" . | fromYaml) (default dict .Values.labels)) | nindent 2 }}
+{{- with .Values.annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{/* Spec of a Pod that runs a command of the image; takes a list: the root, account, arguments. */}}
 {{- define "ray-operator.hookPod" -}}
 {{- $root := index . 0 -}}
@@ -30,6 +40,11 @@ priorityClassName: {{ . }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with (default dict $values.affinity).nodeAffinity }}
+affinity:
+  nodeAffinity:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
 {{- with $values.tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
@@ -42,6 +57,10 @@ containers:
       - ray-operator
     args:
       {{- toYaml (index . 2) | nindent 6 }}
+    {{- with $values.env }}
+    env:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
     {{- with $values.resources }}
     resources:
       {{- toYaml . | nindent 6 }}

@@ -104,3 +104,25 @@ def test_helm_test_asks_the_service_and_tries_a_cluster(
     assert objects.parsed(objects.args(rendered, "Pod")) == commands.Check(
         url=url, namespace=namespace
     )
+
+
+def test_pods_of_hooks_get_where_the_operator_s_does(operator: charts.Helm) -> None:
+    """A sidecar that never ends would keep a release from being uninstalled."""
+    where: charts.Json = {
+        "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}
+    }
+    values = {
+        "annotations": {"sidecar.istio.io/inject": "false"},
+        "labels": {"team": "a", "app.kubernetes.io/component": "mine"},
+        "affinity": {"nodeAffinity": where, "podAntiAffinity": {}},
+        "env": [{"name": "HTTPS_PROXY", "value": "proxy"}],
+        "crds": {"upgrade": True},
+    }
+    rendered = operator.render(values)
+    for name in ("uninstall", "crds"):
+        template = rendered.one("Job", f"{objects.FULL}-{name}")["spec"]["template"]
+        assert template["metadata"]["annotations"] == values["annotations"]
+        assert template["metadata"]["labels"]["team"] == "a"
+        assert template["metadata"]["labels"]["app.kubernetes.io/component"] == "hook"
+        assert template["spec"]["affinity"] == {"nodeAffinity": where}
+        assert template["spec"]["containers"][0]["env"] == values["env"]

@@ -326,3 +326,28 @@ def test_what_makes_no_sense_is_refused(
 
 def test_gates_of_the_chart_are_the_operator_s_defaults(operator: charts.Helm) -> None:
     assert objects.run(operator.render()).settings.feature_gates == features.DEFAULT
+
+
+def test_the_selector_is_that_of_kuberay_s_chart_whatever_the_name(operator: charts.Helm) -> None:
+    for values in ({}, {"nameOverride": ""}, {"nameOverride": None}):
+        deployment = operator.render(values).one("Deployment")
+        labels = deployment["spec"]["selector"]["matchLabels"]
+        assert labels["app.kubernetes.io/name"] == "kuberay-operator"
+
+
+def test_a_number_on_the_command_line_counts_as_one_in_a_file(operator: charts.Helm) -> None:
+    rendered = operator.render(flags=["--set", "revisionHistoryLimit=3"])
+    assert rendered.one("Deployment")["spec"]["revisionHistoryLimit"] == 3
+    assert "revisionHistoryLimit" not in operator.render().one("Deployment")["spec"]
+
+
+def test_a_probe_without_times_has_the_defaults(operator: charts.Helm) -> None:
+    rendered = operator.render({"livenessProbe": None, "readinessProbe": None})
+    (container,) = rendered.one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert list(container["livenessProbe"]) == ["httpGet"]
+
+
+def test_values_of_kuberay_s_chart_alone_are_refused(operator: charts.Helm) -> None:
+    for lacking in ("uninstall", "crds", "rbac", "webhook"):
+        with pytest.raises(charts.Refused, match="--reset-then-reuse-values"):
+            operator.render({lacking: None})

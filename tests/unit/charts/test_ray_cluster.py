@@ -389,6 +389,7 @@ def test_whatever_else_is_wanted(chart: Chart) -> None:
         ({"worker": {"image": {"tag": "2.60.0"}}}, "/worker/image"),
         ({"service": {"type": "Headless"}}, "/service/type"),
         ({"gcsFaultTolerance": {"backend": "etcd"}}, "/gcsFaultTolerance/backend"),
+        ({"gcsFaultTolerance": {"enabled": True}}, "gcsFaultTolerance.enabled needs redisAddress"),
     ],
 )
 def test_values_that_are_refused(chart: Chart, values: Json, said: str) -> None:
