@@ -12,7 +12,7 @@
 
 {{- define "ray-cluster.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
@@ -125,7 +125,7 @@ template:
 
 {{/* A worker group: root, group and its name. */}}
 {{- define "ray-cluster.workers" -}}
-groupName: {{ .groupName }}
+groupName: {{ .groupName | quote }}
 {{ list .group (list "idleTimeoutSeconds" "replicas" "scaleStrategy" "suspend") | include "ray-cluster.given" }}
 minReplicas: {{ default 0 .group.minReplicas | int64 }}
 maxReplicas: {{ ternary 2147483647 .group.maxReplicas (kindIs "invalid" .group.maxReplicas) | int64 }}

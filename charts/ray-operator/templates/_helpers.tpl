@@ -33,7 +33,7 @@
 
 {{- define "ray-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "ray-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "ray-operator.labels" -}}
@@ -44,7 +44,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "ray-operator.metadataLabels" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ index . 1 }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- end -}}
@@ -68,7 +68,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- define "ray-operator.subject" -}}
 - kind: ServiceAccount
   name: {{ include "ray-operator.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end -}}
 
 {{/* The path of the log file; empty for none. */}}

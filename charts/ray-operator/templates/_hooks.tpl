@@ -5,7 +5,7 @@
 
 {{- define "ray-operator.hookLabels" -}}
 app.kubernetes.io/name: {{ include "ray-operator.hookName" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: hook
 {{- end -}}
 

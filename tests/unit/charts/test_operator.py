@@ -351,3 +351,21 @@ def test_values_of_kuberay_s_chart_alone_are_refused(operator: charts.Helm) -> N
     for lacking in ("uninstall", "crds", "rbac", "webhook"):
         with pytest.raises(charts.Refused, match="--reset-then-reuse-values"):
             operator.render({lacking: None})
+
+
+def test_labels_of_the_user_s_beside_ours(operator: charts.Helm) -> None:
+    ours = {"app.kubernetes.io/name": "mine", "app.kubernetes.io/component": "mine"}
+    values = {"labels": {"team": "a", **ours}}
+    deployment = operator.render(values).one("Deployment")
+    template = deployment["spec"]["template"]["metadata"]["labels"]
+    for labels in (deployment["metadata"]["labels"], template):
+        assert labels["team"] == "a"
+        assert labels["app.kubernetes.io/name"] == "kuberay-operator"
+    assert template["app.kubernetes.io/component"] == "kuberay-operator"
+
+
+def test_a_release_whose_name_is_a_number(operator: charts.Helm) -> None:
+    rendered = operator.render(release="2024", namespace="2025")
+    for each in rendered:
+        assert each["metadata"].get("namespace", "2025") == "2025"
+        assert each["metadata"]["labels"].get("app.kubernetes.io/instance", "2024") == "2024"
