@@ -99,10 +99,10 @@ class World:
         data = self._own.get(cluster)
         submitter = next(iter(self._stores.submitters.controlled_by(key, metadata.uid)), None)
         found = api.RayCluster.model_validate_json(data) if data else None
-        if found is not None and not job_observed.is_meant(found, job):
-            found = None  # to make ours will say so
+        is_taken = found is not None and not job_observed.is_meant(found, job)
         return job_observed.Observed(
-            cluster=found,
+            cluster=None if is_taken else found,
+            is_taken=is_taken,
             pods=tuple(self._stores.pods.owned_by(cluster)),
             submitter=submitter,
             submitter_pods=tuple(self._stores.submitter_pods.owned_by(key)),

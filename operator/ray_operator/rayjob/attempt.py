@@ -30,10 +30,16 @@ def begun(case: Case) -> State:
 
 
 def redirected(case: Case) -> State:
-    """Return the state of an attempt that runs nowhere yet, on the cluster that is selected now."""
-    if case.selected in {"", case.state.cluster}:
-        return case.state
-    return dataclasses.replace(case.state, cluster=case.selected, dashboard_url="", head=None)
+    """Return the state of an attempt that runs nowhere yet, on the cluster that is selected now.
+
+    Without a selector that is one of its own, under a name that is free.
+    """
+    state, cluster = case.state, case.selected or case.state.cluster
+    if case.observed.is_taken and not case.selected and state.started_at:
+        cluster = _drawn(case, "cluster", state.started_at)
+    if cluster == state.cluster:
+        return state
+    return dataclasses.replace(state, cluster=cluster, dashboard_url="", head=None)
 
 
 def _drawn(case: Case, what: str, started: datetime) -> str:

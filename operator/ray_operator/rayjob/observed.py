@@ -30,12 +30,14 @@ class Observed:
 
     Attributes:
         cluster: the one that the status names; None when there is none.
+        is_taken: one of that name is somebody else's, and not meant.
         pods: of the cluster of that name, even when it is gone.
         keeps_head: the served CRD has `status.head`.
         submitter_pods: of `submitter`, and of an earlier attempt's if they don't go.
     """
 
     cluster: cluster_api.RayCluster | None = None
+    is_taken: bool = False
     pods: tuple[records.Pod, ...] = ()
     submitter: records.Job | None = None
     submitter_pods: tuple[records.Pod, ...] = ()

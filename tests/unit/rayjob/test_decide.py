@@ -95,6 +95,14 @@ def test_a_selector_that_is_edited_counts_for_an_attempt_that_runs_nowhere() -> 
     assert given.step(RECORDED, around, **selector).state.cluster == given.CLUSTER
 
 
+def test_a_selector_that_is_removed_leaves_the_cluster_to_its_owner() -> None:
+    step = given.step(given.begun(cluster="shared"), observed.Observed(is_taken=True))
+    assert given.made(step) == []
+    assert step.state.cluster.startswith("job-")
+    again = given.step(step.state, observed.Observed())
+    assert given.made(again) == [("Create", "RayCluster")]
+
+
 def test_a_cluster_that_is_not_ready_or_goes_is_waited_for() -> None:
     for cluster in (given.cluster(ready=False), DOOMED):
         around = given.seen(cluster=cluster, submitter=None, ray=ray_records.JobAnswer())
