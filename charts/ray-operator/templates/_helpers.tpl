@@ -40,6 +40,11 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- include "ray-operator.metadataLabels" (list . (include "ray-operator.name" .)) -}}
 {{- end -}}
 
+{{/* Our labels, and the user's beside them; takes a list: ours as YAML, the user's. */}}
+{{- define "ray-operator.beside" -}}
+{{- toYaml (merge (index . 0 | fromYaml) (default dict (index . 1))) -}}
+{{- end -}}
+
 {{/* Takes a list: the root, the value of app.kubernetes.io/name. */}}
 {{- define "ray-operator.metadataLabels" -}}
 {{- $root := index . 0 -}}

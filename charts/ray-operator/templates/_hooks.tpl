@@ -12,7 +12,7 @@ app.kubernetes.io/component: hook
 {{/* Metadata of such a Pod; the users' labels and annotations may say whether it gets a sidecar. */}}
 {{- define "ray-operator.hookMetadata" -}}
 labels:
-  {{- toYaml (merge (include "ray-operator.hookLabels" . | fromYaml) (default dict .Values.labels)) | nindent 2 }}
+  {{- include "ray-operator.beside" (list (include "ray-operator.hookLabels" .) .Values.labels) | nindent 2 }}
 {{- with .Values.annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

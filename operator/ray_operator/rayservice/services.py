@@ -169,9 +169,8 @@ def _replaced(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.A
 
 def _for_now(case: Case, wanted: dict[str, Any]) -> dict[str, Any]:
     """Return the serve Service without the node ports that one of an earlier name still has."""
-    name, spec = wanted["metadata"]["name"], wanted["spec"]
-    earlier = (each for each in case.observed.services if names.SERVE_LABEL in each.labels)
-    held = {port.node_port for each in earlier if each.name != name for port in each.ports}
+    spec = wanted["spec"]
+    held = {port.node_port for each in _earlier(case) for port in each.ports}
     ports = [
         {key: value for key, value in port.items() if key != "nodePort" or value not in held}
         for port in spec["ports"]
@@ -185,6 +184,11 @@ def _renamed(case: Case, cluster: cluster_api.RayCluster) -> Iterator[actions.Ac
     found = case.observed.service(name)
     if found is None or found.selector.get(names.CLUSTER_LABEL) != cluster.metadata.name:
         return
-    for each in case.observed.services:
-        if names.SERVE_LABEL in each.labels and each.name != name:
-            yield delete(each, f"it is {name} now")
+    for each in _earlier(case):
+        yield delete(each, f"it is {name} now")
+
+
+def _earlier(case: Case) -> list[records.Service]:
+    """Return the serve Services of other names than the present one."""
+    name, found = serve_name(case.service), case.observed.services
+    return [each for each in found if names.SERVE_LABEL in each.labels and each.name != name]
