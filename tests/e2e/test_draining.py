@@ -43,6 +43,7 @@ import ray, time
 ray.init(log_to_driver=False)
 @ray.remote(num_cpus=1, max_retries=0)
 def square(number):
+    print("begun", file=open("/tmp/begun", "w"))
     time.sleep(20)
     return number * number
 result = square.remote(12)
@@ -193,14 +194,16 @@ def test_a_task_is_finished_before_its_worker_goes_even_if_the_operator_dies(
     (worker,) = story.workers()
     with concurrent.futures.ThreadPoolExecutor() as pool:
         task = pool.submit(story.python, TASK)
+        # The worker can be busy still with what ran there before, and idle before the task comes.
+        story.cluster.wait(
+            lambda: _has_begun(story, worker),
+            within=MINUTE,
+            what="the task begun",
+            namespace=story.namespace,
+        )
         head = ray.head(story.cluster, story.namespace, story.name)
         with story.cluster.forwarded(story.namespace, head, 6379) as port:
-            story.cluster.wait(
-                lambda: _status(port, worker) is ray_records.NodeStatus.RUNNING,
-                within=MINUTE,
-                what="the worker busy",
-                namespace=story.namespace,
-            )
+            assert _status(port, worker) is ray_records.NodeStatus.RUNNING
         story.scale(0)
         marked = story.cluster.wait(
             lambda: _mark(story, worker),
@@ -211,6 +214,9 @@ def test_a_task_is_finished_before_its_worker_goes_even_if_the_operator_dies(
         for pod in operator.pods():
             where = ("-n", operator.namespace, "delete", "pod", pod["metadata"]["name"])
             story.cluster.kubectl(*where, "--grace-period=0", "--force")
+        story.cluster.wait(
+            task.done, within=MINUTE, what="the task ended", namespace=story.namespace
+        )
         output = task.result()
     assert said(output, "result") == "144"
     ended = datetime.fromtimestamp(float(said(output, "at")), UTC)
@@ -242,6 +248,11 @@ def _status(port: int, worker: str) -> ray_records.NodeStatus:
 
     state = asyncio.run(ask())
     return next(each.status for each in state.nodes if each.instance_id == worker)
+
+
+def _has_begun(story: Story, worker: str) -> bool:
+    where = ("-n", story.namespace, "exec", worker, "-c", "ray-worker", "--")
+    return "begun" in story.cluster.kubectl(*where, "cat", "/tmp/begun")
 
 
 def _mark(story: Story, worker: str) -> str | None:
