@@ -22,7 +22,12 @@ def test_a_job_with_a_cluster_of_its_own(cluster: clusters.Cluster, namespace: s
     cluster.apply(job, namespace)
     status = rayjobs.wait_phase(cluster, namespace, "own", "Running")
     ray_cluster = status["rayClusterName"]
-    assert cluster.get("services", namespace, "own-head-svc")
+    cluster.wait(
+        lambda: cluster.get("services", namespace, "own-head-svc"),
+        within=timedelta(seconds=10),
+        what="the Service that keeps its name",
+        namespace=namespace,
+    )
     status = rayjobs.wait_phase(cluster, namespace, "own", "Complete", job="SUCCEEDED")
     assert status["rayJobInfo"].keys() == {"startTime", "endTime"}
     assert (status["succeeded"], status["failed"]) == (1, 0)
