@@ -3,6 +3,7 @@
 Each begins and ends without operator and CRDs, so they run before other tests share a cluster.
 """
 
+import concurrent.futures
 import contextlib
 import itertools
 import random
@@ -10,18 +11,21 @@ import re
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from ray_operator import names
 from tests.e2e import test_adoption
 from tests.support import adoption, apiserver, bare, journeys, operators, ray
 from tests.support import audit as audits
 from tests.support import cluster as clusters
 
 pytestmark = [pytest.mark.full, pytest.mark.first, pytest.mark.timeout(5400)]
+MINUTE = timedelta(minutes=1)
 JOURNEYS = journeys.read()
 RAY = re.compile(r"samples/ray-|charts/ray-cluster")
 KILLS_SECONDS = (8.0, 40.0)
@@ -29,7 +33,7 @@ KILLS_SECONDS = (8.0, 40.0)
 REMOVAL = re.compile(r"^(kubectl delete -k|helm uninstall kuberay-operator)\b", re.MULTILINE)
 """Of the operator itself."""
 KUBERAY = Path(__file__).parents[1] / "support/kuberay"
-"""A chart as KubeRay's; that its image isn't here keeps the operator from doing anything."""
+"""A chart as KubeRay's, whose operator holds its Lease and does nothing else."""
 
 
 @pytest.fixture
@@ -148,6 +152,47 @@ def test_clusters_of_another_operator(
     walk(place, shell, namespace, JOURNEYS["G"].steps)
     ray.wait_tasks(place, namespace, test_adoption.NAME, within=timedelta(minutes=2))
     assert test_adoption.lives(place, namespace) == before
+
+
+def test_two_pods_of_another_operator_make_room(place: clusters.Cluster, namespace: str) -> None:
+    """Each in turn could take the Lease; ours is ready before, and writes when both are gone."""
+    apiserver.install_crds(place)
+    options = ("-n", "kuberay", "--wait", "--set", "replicas=2")
+    place.helm("install", operators.NAME, str(KUBERAY), *options, "--create-namespace")
+    place.apply(ray.ray_cluster("waiting"), namespace)
+
+    def lease() -> clusters.Json:
+        found = place.get("leases", "kuberay", names.LEASE) or {"spec": {"holderIdentity": ""}}
+        return dict(found["spec"])
+
+    def is_ours() -> bool:
+        return str(lease()["holderIdentity"]).startswith(names.IDENTITY_PREFIX)
+
+    place.wait(
+        lambda: lease()["holderIdentity"], within=MINUTE, what="a leader", namespace="kuberay"
+    )
+    assert not is_ours()
+    command = ("helm", "upgrade", operators.NAME, str(operators.CHART), *options)
+    theirs = []
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        upgrade = pool.submit(lambda: place.run(*command, "--reset-values", within=5 * MINUTE))
+        while not (upgrade.done() and upgrade.exception()):
+            made = ray.pods(place, namespace, "waiting")
+            if is_ours():
+                break
+            assert made == [], "written beside an operator that leads"
+            theirs.append(lease()["renewTime"])
+            time.sleep(0.2)
+        upgrade.result()
+    assert theirs
+    head = place.wait(
+        lambda: ray.pods(place, namespace, "waiting", node_type="head"),
+        within=MINUTE,
+        what="the head made",
+        namespace=namespace,
+    )[0]
+    assert head["metadata"]["creationTimestamp"] >= theirs[-1][:19]
+    assert len(place.list("pods", "kuberay")) == 2
 
 
 @pytest.mark.parametrize("letter", "ABCDE")
