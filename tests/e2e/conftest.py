@@ -174,6 +174,7 @@ def own_namespace(
         return
     name = _name(about)
     cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("-n", name, "wait", "serviceaccount/default", "--for=create", "--timeout=60s")
     try:
         yield name
     finally:

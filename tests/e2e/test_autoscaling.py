@@ -80,22 +80,37 @@ def test_workers_come_for_work_and_go_when_idle(cluster: clusters.Cluster, idle:
     (head,) = ray.pods(cluster, idle, scaled.NAME, node_type="head")
     assert [each["name"] for each in head["spec"]["containers"]] == ["ray-head"]
     assert cluster.list("roles", idle, labels="ray.io/cluster") == []
-    with scaled.beside(lambda: scaled.burst(cluster, idle, 6, 3)) as said:
+    with scaled.beside(lambda: scaled.burst(cluster, idle, 6, 15)) as said:
         scaled.wait_workers(cluster, idle, 3)
         # `ray status` and the dashboard tell of it as if by Ray's own autoscaler. It takes
         # seconds itself, in which they may have come.
-        shown = scaled.on_head(cluster, idle, "ray", "status")
-        assert re.search(r"scaled-workers-worker-\w+: workers, | [123] workers\b", shown), shown
+        coming = re.compile(r"scaled-workers-worker-\w+: workers, | [123] workers\b")
+        cluster.wait(
+            lambda: coming.search(scaled.on_head(cluster, idle, "ray", "status")),
+            within=scaled.MINUTE,
+            what="the workers told by `ray status`",
+            namespace=idle,
+        )
     assert len(said[0].partition("hosts:")[2].split()) == 3
     ups = scaled.told(cluster, idle, "ScaledUp")  # more than one if Ray told of a part first
     told = r"Scaled up group workers by (\d) to \d: no node has room for \d of {CPU: 1}"
     assert sum(int(re.sub(told, r"\1", each)) for each in ups) == 3
     scaled.wait_workers(cluster, idle, 0)
     assert scaled.replicas(cluster, idle) == [0]
-    assert any("idle for" in each for each in scaled.told(cluster, idle, "ScaledDown"))
+    cluster.wait(
+        lambda: any("idle for" in each for each in scaled.told(cluster, idle, "ScaledDown")),
+        within=scaled.MINUTE,
+        what="the event of scaling down",
+        namespace=idle,
+    )
+
+    def is_told() -> bool:
+        said = scaled.status(cluster, idle)["autoscaler"].get("lastDecision", "")
+        return "Scaled down group workers" in said
+
+    cluster.wait(is_told, within=scaled.MINUTE, what="the status of it", namespace=idle)
     found = scaled.status(cluster, idle)
     assert found["autoscaler"]["mode"] == "operator"
-    assert "Scaled down group workers" in found["autoscaler"]["lastDecision"]
     assert ray.condition(found, "RayClusterAutoscaling")["reason"] == "ScaledByOperator"
     shown = cluster.kubectl("-n", idle, "get", "raycluster", scaled.NAME, "-o", "wide")
     assert re.search(r"AUTOSCALER.*operator", shown, re.DOTALL)

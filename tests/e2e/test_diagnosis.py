@@ -75,12 +75,13 @@ def claim(name: str) -> Json:
 
 
 MOUNT = {"volumeMounts": [{"name": "extra", "mountPath": "/extra"}]}
-SOME_TIME = {"terminationGracePeriodSeconds": 5}
+SOME_TIME = {"terminationGracePeriodSeconds": 30}
 """To end in, as every Ray Pod has: without, a Pod is gone in the moment it is told to go."""
 SLEEP = {"command": ["sleep", "inf"]}
 FAILS = {"exec": {"command": ["bash", "-c", "echo no license; exit 1"]}}
-BAD_PROBE = {"readinessProbe": {**FAILS, "periodSeconds": 1, "failureThreshold": 1}, **SLEEP}
-GOOD_PROBE = {"readinessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 1}, **SLEEP}
+SLOWLY = {"periodSeconds": 1, "timeoutSeconds": 10}
+BAD_PROBE = {"readinessProbe": {**FAILS, **SLOWLY, "failureThreshold": 1}, **SLEEP}
+GOOD_PROBE = {"readinessProbe": {"exec": {"command": ["true"]}, **SLOWLY}, **SLEEP}
 EVICTED = "python -c \"open('/tmp/x','wb').write(b'x'*(100<<20))\"; sleep inf"
 RUNTIME = {
     "apiVersion": "node.k8s.io/v1",

@@ -38,17 +38,19 @@ busy = ray.get_actor("busy")
 print("host:", ray.get(busy.host.remote()))
 ray.kill(busy)
 """
-TASK = """
-import ray, time
+BEGUN, END = "/tmp/begun", "/tmp/end"
+"""Files of the worker: the task makes the one, and ends when somebody makes the other."""
+TASK = f"""
+import os, ray, time
 ray.init(log_to_driver=False)
 @ray.remote(num_cpus=1, max_retries=0)
 def square(number):
-    print("begun", file=open("/tmp/begun", "w"))
-    time.sleep(20)
-    return number * number
-result = square.remote(12)
-ray.wait([result], timeout=3)
-print("result:", ray.get(result), "at:", time.time())
+    open("{BEGUN}", "w").close()
+    while not os.path.exists("{END}"):
+        time.sleep(0.1)
+    return number * number, time.time()
+result, ended = ray.get(square.remote(12))
+print("result:", result, "at:", ended)
 """
 STOP_GCS = """
 import os, pathlib, signal
@@ -120,7 +122,23 @@ class Story:
         self.name = "draining"
 
     def python(self, program: str, *arguments: str) -> str:
-        return python(self.cluster, self.namespace, self.name, program, *arguments)
+        where = (self.cluster, self.namespace, self.name)
+        return python(*where, program, *arguments, within=5 * MINUTE)
+
+    def on_worker(self, worker: str, *command: str) -> str:
+        where = ("-n", self.namespace, "exec", worker, "-c", "ray-worker", "--")
+        return self.cluster.kubectl(*where, *command)
+
+    def wait_busy(self, worker: str) -> None:
+        """Wait until the GCS knows that something runs on the worker."""
+        head = ray.head(self.cluster, self.namespace, self.name)
+        with self.cluster.forwarded(self.namespace, head, 6379) as port:
+            self.cluster.wait(
+                lambda: _status(port, worker) is ray_records.NodeStatus.RUNNING,
+                within=MINUTE,
+                what="the worker busy",
+                namespace=self.namespace,
+            )
 
     def workers(self) -> dict[str, clusters.Json]:
         return workers(self.cluster, self.namespace, self.name)
@@ -176,12 +194,14 @@ def test_idle_workers_go_before_a_busy_one(story: Story) -> None:
     )
     last = by_index[-1]["metadata"]["name"]  # who would go, were it not busy
     assert said(story.python(BUSY, last), "host") == last
+    story.wait_busy(last)
     started = time.monotonic()
     story.scale(1)
-    ray.wait_ready(story.cluster, story.namespace, story.name, workers=1, within=MINUTE)
+    waited_for = timedelta(seconds=GRACE_SECONDS)
+    ray.wait_ready(story.cluster, story.namespace, story.name, workers=1, within=waited_for)
     took = time.monotonic() - started
     print(f"two idle workers went in {took:.1f} s")
-    assert took < LEAST_DRAIN.total_seconds(), "idle workers were not drained, but waited for"
+    assert took < waited_for.total_seconds(), "idle workers were not drained, but waited for"
     assert set(story.workers()) == {last}
     assert said(story.python(STILL_BUSY), "host") == last
     events = {each["reason"]: each for each in story.cluster.list("events", story.namespace)}
@@ -196,14 +216,12 @@ def test_a_task_is_finished_before_its_worker_goes_even_if_the_operator_dies(
         task = pool.submit(story.python, TASK)
         # The worker can be busy still with what ran there before, and idle before the task comes.
         story.cluster.wait(
-            lambda: _has_begun(story, worker),
+            lambda: BEGUN in story.on_worker(worker, "ls", BEGUN),
             within=MINUTE,
             what="the task begun",
             namespace=story.namespace,
         )
-        head = ray.head(story.cluster, story.namespace, story.name)
-        with story.cluster.forwarded(story.namespace, head, 6379) as port:
-            assert _status(port, worker) is ray_records.NodeStatus.RUNNING
+        story.wait_busy(worker)
         story.scale(0)
         marked = story.cluster.wait(
             lambda: _mark(story, worker),
@@ -214,6 +232,8 @@ def test_a_task_is_finished_before_its_worker_goes_even_if_the_operator_dies(
         for pod in operator.pods():
             where = ("-n", operator.namespace, "delete", "pod", pod["metadata"]["name"])
             story.cluster.kubectl(*where, "--grace-period=0", "--force")
+        operator.wait_ready(1)
+        story.on_worker(worker, "touch", END)
         story.cluster.wait(
             task.done, within=MINUTE, what="the task ended", namespace=story.namespace
         )
@@ -226,7 +246,6 @@ def test_a_task_is_finished_before_its_worker_goes_even_if_the_operator_dies(
         what="the worker gone",
         namespace=story.namespace,
     )
-    operator.wait_ready(1)
     (deletion,) = (
         each
         for each in audit.writes(operator.user)
@@ -248,11 +267,6 @@ def _status(port: int, worker: str) -> ray_records.NodeStatus:
 
     state = asyncio.run(ask())
     return next(each.status for each in state.nodes if each.instance_id == worker)
-
-
-def _has_begun(story: Story, worker: str) -> bool:
-    where = ("-n", story.namespace, "exec", worker, "-c", "ray-worker", "--")
-    return "begun" in story.cluster.kubectl(*where, "cat", "/tmp/begun")
 
 
 def _mark(story: Story, worker: str) -> str | None:

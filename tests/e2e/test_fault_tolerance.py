@@ -28,7 +28,7 @@ ASK = """
 import ray
 ray.init(namespace="kept", log_to_driver=False)
 keeper = ray.get_actor("keeper")
-print("answer:", ray.get(keeper.get.remote()))
+print("answer:", ray.get(keeper.get.remote(), timeout=30))
 """
 
 
@@ -51,7 +51,7 @@ def test_a_head_comes_back_with_its_state_and_redis_is_cleaned_up(
     assert ray.head(cluster, namespace, NAME) != first
     cluster.wait(
         lambda: "answer: still here" in ray.python(cluster, namespace, NAME, ASK),
-        within=2 * MINUTE,
+        within=4 * MINUTE,
         what="the actor's answer to the new head",
         namespace=namespace,
     )

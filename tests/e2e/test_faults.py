@@ -17,11 +17,11 @@ TAKEOVER = timedelta(seconds=60)
 def light_template(container: str) -> clusters.Json:
     """Return a Pod that is ready at once and gone at once: here only the operator is tested."""
     template = ray.pod_template(container, terminationGracePeriodSeconds=0)
-    fine = {"exec": {"command": ["true"]}, "periodSeconds": 1}
+    fine = {"exec": {"command": ["true"]}, "timeoutSeconds": 10}
     template["spec"]["containers"][0] |= {
         "command": ["sleep", "infinity"],
-        "readinessProbe": fine,
-        "livenessProbe": fine,
+        "readinessProbe": {**fine, "periodSeconds": 1},
+        "livenessProbe": {**fine, "periodSeconds": 10, "failureThreshold": 30},
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
     }
     return template
@@ -117,7 +117,7 @@ def two_replicas(operator: operators.Operator) -> Iterator[operators.Operator]:
     cluster = operator.cluster
     values = {**LIGHT, "replicas": 2, "strategy": {"type": "RollingUpdate"}}
     with kills.reinstalled(operator, values):
-        for node in {pod["spec"]["nodeName"] for pod in operator.pods()}:
+        for node in (each["metadata"]["name"] for each in cluster.list("nodes", None)):
             cluster.apply(nodes.agent(node, ray.IMAGE), operator.namespace)
             name = f"pod/{nodes.AGENT}-{node}"
             where = ("-n", operator.namespace, "wait", name)
@@ -136,7 +136,7 @@ def wait_creating(
     """Wait until the first Pod of a cluster has been created."""
     operator.cluster.wait(
         lambda: created(audit, operator, namespace, name).get("pods"),
-        within=timedelta(seconds=30),
+        within=2 * TAKEOVER,
         what=f"a Pod of {name} created",
         namespace=operator.namespace,
     )

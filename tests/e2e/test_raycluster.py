@@ -154,7 +154,7 @@ def test_deleted_pods_come_back(
     cluster.delete("pods", namespace, *head)
     status = ray.wait_ready(cluster, namespace, name, workers=1)
     assert {status["head"]["podName"]} != head
-    ray.wait_tasks(cluster, namespace, name, within=2 * MINUTE)
+    ray.wait_tasks(cluster, namespace, name, within=4 * MINUTE)
 
 
 def test_nobody_answers_for_a_pod_that_is_gone(

@@ -15,7 +15,7 @@ def test_a_job_with_a_cluster_of_its_own(cluster: clusters.Cluster, namespace: s
     """Checklist 1: success with `shutdownAfterJobFinishes`."""
     job = rayjobs.ray_job(
         "own",
-        "python -c 'import ray; ray.init(); print(\"sum\", 40 + 2)'",
+        "python -c 'import ray; ray.init(); print(\"sum\", 40 + 2)'; sleep 10",
         shutdownAfterJobFinishes=True,
         workers=1,
     )
@@ -24,7 +24,7 @@ def test_a_job_with_a_cluster_of_its_own(cluster: clusters.Cluster, namespace: s
     ray_cluster = status["rayClusterName"]
     cluster.wait(
         lambda: cluster.get("services", namespace, "own-head-svc"),
-        within=timedelta(seconds=10),
+        within=timedelta(minutes=1),
         what="the Service that keeps its name",
         namespace=namespace,
     )
@@ -40,7 +40,7 @@ def test_a_job_with_a_cluster_of_its_own(cluster: clusters.Cluster, namespace: s
     )
     assert cluster.get("jobs", namespace, "own")
     cluster.kubectl(
-        "-n", namespace, "wait", "rayjob/own", "--for=condition=Complete", "--timeout=5s"
+        "-n", namespace, "wait", "rayjob/own", "--for=condition=Complete", "--timeout=60s"
     )
     cluster.patch("rayjobs", namespace, "own", {"spec": {"suspend": True}})
     assert rayjobs.status(cluster, namespace, "own")["jobDeploymentStatus"] == "Complete"

@@ -31,7 +31,12 @@ def test_it_refuses_at_once_and_keeps_its_certificate(
             what="a refusal by the webhook",
             namespace=namespace,
         )
-        assert not refusal(cluster, namespace, {})
+        cluster.wait(
+            lambda: not refusal(cluster, namespace, {}),
+            within=timedelta(seconds=60),
+            what="a good manifest let through",
+            namespace=namespace,
+        )
         before = certificate(operator)
         operators.install(cluster, namespace=operator.namespace, values={**ON, "replicas": 1})
         assert certificate(operator) == before

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import kubernetes.client
 import kubernetes.config
+import urllib3.exceptions
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -171,8 +172,11 @@ class Cluster:
             header_params={"Accept": "application/json"},
             auth_settings=["BearerToken"],
         )
-        response = self._api.call_api(*request, _request_timeout=30)
-        body: bytes = response.read()  # type: ignore[no-untyped-call]
+        try:
+            response = self._api.call_api(*request, _request_timeout=30)
+            body: bytes = response.read()  # type: ignore[no-untyped-call]
+        except urllib3.exceptions.HTTPError as error:
+            raise CommandFailed(f"GET {path}: {error}") from error
         if response.status == 404:
             return None
         if response.status != 200:

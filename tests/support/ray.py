@@ -102,8 +102,11 @@ def wait_ready(
         current = status.get("observedGeneration") == found.get("metadata", {}).get("generation")
         ready = condition(status, "RayClusterReady").get("status") == "True"
         counted = status.get("readyWorkerReplicas") == workers
-        there = len(pods(cluster, namespace, name)) == 1 + workers
-        return status if current and ready and counted and there else None
+        # The status may be of before a Pod went whose successor is there already.
+        there = pods(cluster, namespace, name)
+        up = [each for each in there if condition(each["status"], "Ready").get("status") == "True"]
+        complete = len(there) == len(up) == 1 + workers
+        return status if current and ready and counted and complete else None
 
     what = f"RayCluster {name} ready with {workers} workers"
     return cluster.wait(is_ready, within=within, what=what, namespace=namespace)
@@ -138,7 +141,7 @@ def wait_tasks(
     namespace: str,
     name: str,
     *,
-    within: timedelta = timedelta(minutes=1),
+    within: timedelta = timedelta(minutes=3),
 ) -> None:
     """Run a task on every Ray node, until the nodes are exactly the Pods.
 
