@@ -20,6 +20,7 @@ SERVICES = {"ray-service.custom-serve-service.yaml": "custom-ray-serve-service"}
 ASKED_ELSEWHERE = {
     "ray-service.sample.yaml",  # test_rayservice
     "ray-service.image-classifier.yaml",  # test_journeys
+    "ray-service.text-ml.yaml",  # test_a_sample_sums_a_text_up
 }
 PORTS = {"ray-service.different-port.yaml": 9000, "ray-service.custom-serve-service.yaml": 80}
 URL = f"http://{serve.NAME}-serve-svc:8000"
@@ -206,6 +207,29 @@ def test_an_operator_killed_after_any_write_of_a_start_makes_one_cluster(
             raise AssertionError("a start has no end of writes")
     print(f"killed after each of {k - 1} writes")
     assert k > 8  # finalizer, name, cluster, notes, label, Services, statuses
+
+
+SUM_UP = """
+import json, urllib.request
+text = "Pods run containers. A Service leads to the Pods that are ready. It rained."
+request = urllib.request.Request(
+    "http://rayservice-text-ml-serve-svc:8000/summarize",
+    json.dumps({"text": text}).encode(),
+    {"Content-Type": "application/json"},
+)
+print(urllib.request.urlopen(request, timeout=60).read().decode())
+"""
+
+
+def test_a_sample_sums_a_text_up(cluster: clusters.Cluster, namespace: str) -> None:
+    cluster.apply(samples.FOLDER / "ray-service.text-ml.yaml", namespace)
+    name = serve.wait_serving(cluster, namespace, "rayservice-text-ml")
+    said = json.loads(ray.python(cluster, namespace, name, SUM_UP))
+    assert said["summary"] == "A Service leads to the Pods that are ready."
+    assert said["keywords"][0] == "pods"
+    apps = serve.status(cluster, namespace, "rayservice-text-ml")["activeServiceStatus"]
+    (app,) = apps["applicationStatuses"].values()
+    assert app["serveDeploymentStatuses"].keys() == {"Summarizer", "Keywords"}
 
 
 @pytest.mark.parametrize("sample", samples.runnable("ray-service"), ids=lambda sample: sample.name)
