@@ -1,5 +1,5 @@
 #!/venv/bin/python
-"""KubeRay's operator as others meet it: it answers probes, and competes for the Lease that it renews.
+"""KubeRay's operator as others meet it: it answers probes and competes for its Lease.
 
 As client-go's: 15 seconds without a renewal are the end of a leader, which gives up nothing sooner.
 """
