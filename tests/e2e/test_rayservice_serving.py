@@ -211,7 +211,7 @@ def test_an_operator_killed_after_any_write_of_a_start_makes_one_cluster(
 
 SUM_UP = """
 import json, urllib.request
-text = "Pods run containers. A Service leads to the Pods that are ready. It rained."
+text = "Pods run containers. A Service leads to ready Pods. Ready means that probes pass."
 request = urllib.request.Request(
     "http://rayservice-text-ml-serve-svc:8000/summarize",
     json.dumps({"text": text}).encode(),
@@ -225,8 +225,10 @@ def test_a_sample_sums_a_text_up(cluster: clusters.Cluster, namespace: str) -> N
     cluster.apply(samples.FOLDER / "ray-service.text-ml.yaml", namespace)
     name = serve.wait_serving(cluster, namespace, "rayservice-text-ml")
     said = json.loads(ray.python(cluster, namespace, name, SUM_UP))
-    assert said["summary"] == "A Service leads to the Pods that are ready."
-    assert said["keywords"][0] == "pods"
+    assert said == {
+        "summary": "A Service leads to ready Pods.",
+        "keywords": ["pods", "ready", "containers"],
+    }
     apps = serve.status(cluster, namespace, "rayservice-text-ml")["activeServiceStatus"]
     (app,) = apps["applicationStatuses"].values()
     assert app["serveDeploymentStatuses"].keys() == {"Summarizer", "Keywords"}
