@@ -197,11 +197,10 @@ def test_idle_workers_go_before_a_busy_one(story: Story) -> None:
     story.wait_busy(last)
     started = time.monotonic()
     story.scale(1)
-    waited_for = timedelta(seconds=GRACE_SECONDS)
-    ray.wait_ready(story.cluster, story.namespace, story.name, workers=1, within=waited_for)
-    took = time.monotonic() - started
-    print(f"two idle workers went in {took:.1f} s")
-    assert took < waited_for.total_seconds(), "idle workers were not drained, but waited for"
+    # Were they waited for, it would take all of their time to drain.
+    soon = timedelta(seconds=GRACE_SECONDS * 0.75)
+    ray.wait_ready(story.cluster, story.namespace, story.name, workers=1, within=soon)
+    print(f"two idle workers went in {time.monotonic() - started:.1f} s")
     assert set(story.workers()) == {last}
     assert said(story.python(STILL_BUSY), "host") == last
     events = {each["reason"]: each for each in story.cluster.list("events", story.namespace)}
