@@ -33,11 +33,19 @@ def spread(version: str = "a") -> str:
     return json.dumps(config)
 
 
-def lasting(cluster: clusters.Cluster, namespace: str, **spec: Any) -> str:
-    """Make one whose head keeps its state in Redis; name its cluster."""
+def lasting(
+    cluster: clusters.Cluster, namespace: str, *, image: str = ray.IMAGE, **spec: Any
+) -> str:
+    """Make one whose head keeps its state in Redis; name its cluster.
+
+    Newer Ray that is made for throughput takes requests at the head only.
+    """
     store = redis.start(cluster, namespace)
     cluster.apply(serve.code(), namespace)
-    config = serve.cluster_config(workers=2, gcsFaultToleranceOptions=store)
+    everywhere = {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "0"} if image == NEW_RAY else {}
+    config = serve.cluster_config(
+        workers=2, image=image, env=everywhere, gcsFaultToleranceOptions=store
+    )
     config["headGroupSpec"]["rayStartParams"] = {"num-cpus": "0"}
     given = {"rayClusterConfig": config, "serveConfigV2": spread(), **spec}
     cluster.apply(serve.ray_service(**given), namespace)
@@ -49,14 +57,26 @@ def worker(cluster: clusters.Cluster, namespace: str, name: str) -> str:
     return str(pods[0]["metadata"]["name"])
 
 
-@pytest.mark.parametrize("who", [worker, ray.head], ids=["worker", "head"])
+@pytest.mark.parametrize(
+    ("who", "image"),
+    [(worker, ray.IMAGE), (ray.head, ray.IMAGE), (ray.head, NEW_RAY)],
+    ids=["worker", "head", "head-of-new-ray"],
+)
 def test_a_lost_pod_costs_few_requests(
     cluster: clusters.Cluster,
     namespace: str,
     who: Callable[[clusters.Cluster, str, str], str],
+    image: str,
 ) -> None:
     """Scenario 6: two replicas on two workers, the head's state in Redis."""
-    name = lasting(cluster, namespace)
+    name = lasting(cluster, namespace, image=image)
+    service = f"{serve.NAME}-serve-svc"
+    cluster.wait(
+        lambda: len(serve.endpoints(cluster, namespace, service)) == 3,
+        within=MINUTE,
+        what="all nodes taking requests",
+        namespace=namespace,
+    )
     with serve.load(cluster, namespace, URL) as load:
         before = serve.summary(load.wait(15))
         assert before["failed"] == 0

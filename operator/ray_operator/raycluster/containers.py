@@ -20,6 +20,7 @@ from ray_operator.raycluster import (
     rayparams,
     resources,
     storage,
+    termination,
 )
 
 Container = dict[str, Any]
@@ -80,6 +81,7 @@ def ray_container(
             settings=settings,
         ),
         "ports": [*(given.get("ports") or []), *metrics_ports(group)],
+        "lifecycle": termination.lifecycle(cluster, group),
     }
     container["volumeMounts"] = _mounts(cluster, group, settings=settings)
     if settings.inject_probes:

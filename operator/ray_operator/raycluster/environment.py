@@ -19,7 +19,11 @@ _SERVE_TUNING = {
     "RAY_timeout_ms_task_wait_for_death_info": "0",
     "RAY_gcs_server_request_timeout_seconds": "5",
     "RAY_SERVE_KV_TIMEOUT_S": "5",
+    "RAY_core_worker_rpc_server_reconnect_timeout_s": "1",
 }
+"""The last one isn't KubeRay's: Ray 2.46 asks only after 60 s whether a proxy is gone that a
+replica is to answer, and the replica stands still meanwhile (`termination`). Newer Ray has a base
+and a maximum instead, under other names."""
 
 
 def merged(

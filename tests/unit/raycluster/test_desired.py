@@ -237,6 +237,7 @@ def test_environment_replaces_or_yields_to_the_users() -> None:
         "RAY_timeout_ms_task_wait_for_death_info": "0",
         "RAY_gcs_server_request_timeout_seconds": "5",
         "RAY_SERVE_KV_TIMEOUT_S": "5",
+        "RAY_core_worker_rpc_server_reconnect_timeout_s": "1",
         "RAY_USAGE_STATS_KUBERAY_IN_USE": "1",
         "RAY_DASHBOARD_ENABLE_K8S_DISK_USAGE": "1",
     }
