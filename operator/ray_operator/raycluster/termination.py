@@ -32,12 +32,15 @@ sleep 2
 def lifecycle(cluster: api.RayCluster, group: api.GroupSpec) -> dict[str, Any]:
     """Return the `lifecycle` of a group's Ray container: the template's, and the hook if it fits.
 
-    There is none where the Pod is to be gone before the hook would be over.
+    There is none where the Pod is to be gone before the hook would be over, nor where it would find
+    the processes of other Pods of the node.
     """
     given: dict[str, Any] = group.ray_container.get("lifecycle") or {}
-    grace = group.template["spec"].get("terminationGracePeriodSeconds")
+    pod = group.template["spec"]
+    grace = pod.get("terminationGracePeriodSeconds")
     is_short = (_GRACE_SECONDS if grace is None else grace) <= SECONDS
-    if given.get("preStop") or is_short or not _is_outlived(cluster, group):
+    fits = not (given.get("preStop") or is_short or pod.get("hostPID"))
+    if not (fits and _is_outlived(cluster, group)):
         return given
     return {**given, "preStop": {"exec": {"command": ["bash", "-c", _SCRIPT]}}}
 

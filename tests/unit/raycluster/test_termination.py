@@ -79,6 +79,12 @@ def test_users_know_better(template: dict[str, Any], expected: Any) -> None:
     assert of_head(cluster_of(SERVICE, template, gcsFaultToleranceOptions=REDIS)) == expected
 
 
+def test_a_head_that_sees_the_whole_node_ends_none_of_its_processes() -> None:
+    template = head_template()
+    template["spec"]["hostPID"] = True
+    assert of_head(cluster_of(SERVICE, template, gcsFaultToleranceOptions=REDIS)) is None
+
+
 def test_a_hook_of_the_users_for_the_start_stays_beside_it() -> None:
     start = {"postStart": {"exec": {"command": ["true"]}}}
     template = head_template(lifecycle=start, grace=termination.SECONDS + 1)
